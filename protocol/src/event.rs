@@ -1,0 +1,177 @@
+//! What operators, metrics and logs are told; nothing in the protocol depends on it.
+
+use crate::ledger::VerifiedHeader;
+use crate::offence::Offence;
+use crate::output::CloseReason;
+use crate::time::Monotonic;
+use crate::types::{BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId};
+use std::time::Duration;
+
+/// Something that happened, with its reason.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A session showed a valid certificate.
+    SessionReady {
+        /// The session.
+        session: SessionId,
+        /// With whom.
+        member: MemberId,
+        /// Of which org.
+        org: OrgId,
+        /// Whether we dialed.
+        is_dialed: bool,
+    },
+    /// A session ended; `reason` is ours, `None` when the other side or the network ended it.
+    SessionClosed {
+        /// The session.
+        session: SessionId,
+        /// With whom, if it got that far.
+        member: Option<MemberId>,
+        /// Why we ended it.
+        reason: Option<CloseReason>,
+    },
+    /// A member was seen for the first time, or again after it was evicted or left.
+    MemberJoined {
+        /// Who.
+        member: MemberId,
+        /// Of which org.
+        org: OrgId,
+        /// In which life.
+        incarnation: Incarnation,
+        /// Where to reach it from here.
+        endpoint: Option<Endpoint>,
+        /// Whether it was a member before.
+        is_return: bool,
+    },
+    /// A member restarted: a newer incarnation without a gap.
+    MemberRestarted {
+        /// Who.
+        member: MemberId,
+        /// In which life now.
+        incarnation: Incarnation,
+    },
+    /// A member was silent for too long.
+    MemberEvicted {
+        /// Who.
+        member: MemberId,
+        /// My awake time since its last news.
+        silent_for: Duration,
+        /// Why it was judged when it was.
+        reason: EvictionReason,
+    },
+    /// A member said good-bye.
+    MemberLeft {
+        /// Who.
+        member: MemberId,
+    },
+    /// My own process was paused or overloaded: that time counts as nobody's silence.
+    Paused {
+        /// How much time was lost.
+        lost: Duration,
+    },
+    /// A message was refused without blame; counted by reason.
+    Refused {
+        /// The kind of message.
+        kind: &'static str,
+        /// Why, in snake case.
+        reason: &'static str,
+        /// From whom, if known.
+        member: Option<MemberId>,
+    },
+    /// A peer did what no honest peer does.
+    Offence {
+        /// Who.
+        member: MemberId,
+        /// What.
+        offence: Offence,
+    },
+    /// A channel was joined; it stands at this height.
+    ChannelJoined {
+        /// The channel.
+        channel: ChannelId,
+        /// Its alias.
+        name: ChannelName,
+        /// Number of blocks held.
+        height: u64,
+    },
+    /// A channel was left.
+    ChannelLeft {
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// I lead, or no longer lead, my org on this channel.
+    LeadershipChanged {
+        /// The channel.
+        channel: ChannelId,
+        /// Who leads in my view.
+        leader: Option<MemberId>,
+        /// Whether that is me.
+        is_me: bool,
+    },
+    /// A block is durable and may be served.
+    BlockCommitted {
+        /// Its header.
+        header: VerifiedHeader,
+        /// How it came here.
+        trace: BlockTrace,
+    },
+    /// A block could not be stored; the channel stands still until the process restarts.
+    CommitFailed {
+        /// The channel.
+        channel: ChannelId,
+        /// The first block that is not durable.
+        number: BlockNumber,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Why a member was judged gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvictionReason {
+    /// Nothing new for the whole expiry.
+    Silence,
+    /// Its session broke, its endpoints refuse connections, and a question brought nothing.
+    Refused,
+}
+
+/// Where a header or a body came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A peer.
+    Peer(MemberId),
+    /// An orderer of the channel.
+    Orderer,
+}
+
+/// By which mechanism a body came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Route {
+    /// Pulled from an orderer.
+    Feed,
+    /// Pushed along the tree.
+    Push,
+    /// Asked for, because the push did not come.
+    Repair,
+    /// Fetched as history.
+    RangeSync,
+}
+
+/// How one block came to this peer. Times are on this peer's monotonic clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockTrace {
+    /// Who announced it first, and when.
+    pub announced: Option<(MemberId, Monotonic)>,
+    /// When its header was proven, and from whom it came.
+    pub header: Option<(Source, Monotonic)>,
+    /// When its body was complete, from whom the last piece came, and how.
+    pub body: Option<(Source, Route, Monotonic)>,
+    /// When its body was verified.
+    pub verified: Option<Monotonic>,
+    /// When it was durable.
+    pub committed: Option<Monotonic>,
+    /// How many questions for its body were asked.
+    pub questions: u32,
+    /// Bytes of its body that came more than once.
+    pub duplicate_bytes: u64,
+}

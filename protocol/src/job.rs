@@ -1,0 +1,248 @@
+//! Work for the verification pool: costly checks on bytes that passed the cheap ones, and their verdicts.
+//!
+//! A job carries all that it needs and is run anywhere; the core alone decides what follows from its verdict.
+
+use crate::channel::ChannelConfig;
+use crate::event::Source;
+use crate::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
+use crate::types::{ChannelId, MemberId, SessionId};
+use crate::wire::{
+    Alive, CertificateChain, ChannelLeave, InternalEndpoint, Leadership, Leave, Signed, StateInfo, Statement,
+    Verified,
+};
+use bytes::Bytes;
+use ledgercast_crypto::SignatureError;
+use ledgercast_crypto::certificate::CertificateError;
+use ledgercast_crypto::digest::Digest;
+use ledgercast_crypto::keys::PublicKey;
+use ledgercast_crypto::{Identity, Roster};
+use std::sync::Arc;
+
+/// One verification.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// A certificate shown on a session or relayed.
+    Certificate {
+        /// Where it came from.
+        session: SessionId,
+        /// Whether it is the session's own.
+        is_own: bool,
+        /// The chain.
+        chain: CertificateChain,
+        /// The orgs that I know.
+        roster: Arc<Roster>,
+        /// Seconds since the Unix epoch.
+        at: u64,
+    },
+    /// A member's statement.
+    Statement {
+        /// Who sent it (not always who stated it).
+        from: MemberId,
+        /// The network id or channel id that it must be signed for.
+        context: [u8; 32],
+        /// The stating member's key.
+        key: PublicKey,
+        /// The statement.
+        statement: SignedStatement,
+    },
+    /// Headers of one channel.
+    Headers {
+        /// Who sent them.
+        from: Source,
+        /// The config that they must be certified under.
+        config: Arc<ChannelConfig>,
+        /// The headers.
+        headers: Vec<CertifiedHeader>,
+    },
+    /// A body of a proven header.
+    Body {
+        /// Who sent it, or its last piece.
+        from: Source,
+        /// The header.
+        header: VerifiedHeader,
+        /// The bytes.
+        body: Bytes,
+    },
+}
+
+/// A signed statement of any kind.
+#[derive(Clone, Debug)]
+pub enum SignedStatement {
+    /// With the internal endpoint that travelled beside it.
+    Alive(Signed<Alive>, Option<InternalEndpoint>),
+    /// Good-bye.
+    Leave(Signed<Leave>),
+    /// State of a channel.
+    StateInfo(ChannelId, Signed<StateInfo>),
+    /// A claim to lead.
+    Leadership(ChannelId, Signed<Leadership>),
+    /// Good-bye to a channel.
+    ChannelLeave(ChannelId, Signed<ChannelLeave>),
+}
+
+/// A verified statement of any kind.
+#[derive(Clone, Debug)]
+pub enum VerifiedStatement {
+    /// With the internal endpoint that travelled beside it, if the alive vouches for it.
+    Alive(Verified<Alive>, Option<InternalEndpoint>),
+    /// Good-bye.
+    Leave(Verified<Leave>),
+    /// State of a channel.
+    StateInfo(ChannelId, Verified<StateInfo>),
+    /// A claim to lead.
+    Leadership(ChannelId, Verified<Leadership>),
+    /// Good-bye to a channel.
+    ChannelLeave(ChannelId, Verified<ChannelLeave>),
+}
+
+/// The answer to a [`Job`].
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// See [`Job::Certificate`].
+    Certificate {
+        /// Where it came from.
+        session: SessionId,
+        /// Whether it is the session's own.
+        is_own: bool,
+        /// The chain.
+        chain: CertificateChain,
+        /// Whose it is.
+        identity: Result<Identity, CertificateError>,
+    },
+    /// See [`Job::Statement`].
+    Statement {
+        /// Who sent it.
+        from: MemberId,
+        /// Names the pending bytes: [`Signed::digest`].
+        digest: Digest,
+        /// The kind's name.
+        kind: &'static str,
+        /// The statement.
+        statement: Result<VerifiedStatement, SignatureError>,
+    },
+    /// See [`Job::Headers`].
+    Headers {
+        /// Who sent them.
+        from: Source,
+        /// The config that they were judged under.
+        config: Arc<ChannelConfig>,
+        /// All of them in order, or the first error.
+        headers: Result<Vec<VerifiedHeader>, BlockError>,
+    },
+    /// See [`Job::Body`].
+    Body {
+        /// Who sent it.
+        from: Source,
+        /// The header.
+        header: VerifiedHeader,
+        /// The block.
+        block: Result<VerifiedBlock, BlockError>,
+    },
+    /// The pool was full; nothing was checked.
+    Overloaded(Job),
+}
+
+impl Job {
+    /// Does the work. Costs one signature check per statement and header signature, one SHA-256 pass per
+    /// body.
+    pub fn run(self) -> Verdict {
+        match self {
+            Self::Certificate { session, is_own, chain, roster, at } => {
+                let identity = roster.verify(&chain.certificate, &chain.intermediates, at);
+                Verdict::Certificate { session, is_own, chain, identity }
+            }
+            Self::Statement { from, context, key, statement } => Verdict::Statement {
+                from,
+                digest: statement.digest(),
+                kind: statement.kind(),
+                statement: statement.verify(&key, &context),
+            },
+            Self::Headers { from, config, headers } => {
+                let headers =
+                    headers.into_iter().map(|header| VerifiedHeader::try_new(header, &config)).collect();
+                Verdict::Headers { from, config, headers }
+            }
+            Self::Body { from, header, body } => {
+                let block = VerifiedBlock::try_new(header.clone(), body);
+                Verdict::Body { from, header, block }
+            }
+        }
+    }
+}
+
+impl VerifiedStatement {
+    /// The statement as it travels, to be screened again.
+    pub fn to_signed(&self) -> SignedStatement {
+        match self {
+            Self::Alive(alive, internal) => SignedStatement::Alive(alive.signed().clone(), internal.clone()),
+            Self::Leave(leave) => SignedStatement::Leave(leave.signed().clone()),
+            Self::StateInfo(channel, state) => SignedStatement::StateInfo(*channel, state.signed().clone()),
+            Self::Leadership(channel, claim) => SignedStatement::Leadership(*channel, claim.signed().clone()),
+            Self::ChannelLeave(channel, leave) => {
+                SignedStatement::ChannelLeave(*channel, leave.signed().clone())
+            }
+        }
+    }
+}
+
+impl SignedStatement {
+    /// Names these bytes with this signature.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Self::Alive(signed, _) => signed.digest(),
+            Self::Leave(signed) => signed.digest(),
+            Self::StateInfo(_, signed) => signed.digest(),
+            Self::Leadership(_, signed) => signed.digest(),
+            Self::ChannelLeave(_, signed) => signed.digest(),
+        }
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Alive(..) => "alive",
+            Self::Leave(_) => "leave",
+            Self::StateInfo(..) => "state_info",
+            Self::Leadership(..) => "leadership",
+            Self::ChannelLeave(..) => "channel_leave",
+        }
+    }
+
+    /// Who states it.
+    pub fn member(&self) -> MemberId {
+        match self {
+            Self::Alive(signed, _) => signed.member(),
+            Self::Leave(signed) => signed.member(),
+            Self::StateInfo(_, signed) => signed.member(),
+            Self::Leadership(_, signed) => signed.member(),
+            Self::ChannelLeave(_, signed) => signed.member(),
+        }
+    }
+
+    fn verify(self, key: &PublicKey, context: &[u8; 32]) -> Result<VerifiedStatement, SignatureError> {
+        fn check<T: Statement>(
+            signed: Signed<T>,
+            key: &PublicKey,
+            context: &[u8; 32],
+        ) -> Result<Verified<T>, SignatureError> {
+            signed.verify(key, context)
+        }
+        Ok(match self {
+            Self::Alive(signed, internal) => {
+                let alive = check(signed, key, context)?;
+                let internal = internal.filter(|internal| internal.hash() == alive.statement().internal_hash);
+                VerifiedStatement::Alive(alive, internal)
+            }
+            Self::Leave(signed) => VerifiedStatement::Leave(check(signed, key, context)?),
+            Self::StateInfo(channel, signed) => {
+                VerifiedStatement::StateInfo(channel, check(signed, key, context)?)
+            }
+            Self::Leadership(channel, signed) => {
+                VerifiedStatement::Leadership(channel, check(signed, key, context)?)
+            }
+            Self::ChannelLeave(channel, signed) => {
+                VerifiedStatement::ChannelLeave(channel, check(signed, key, context)?)
+            }
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Eviction: silence is measured on my awake time, stretched when my partners went quiet too, and asked about
+//! first.
+
+use super::table::Asked;
+use super::{Context, MemberStatus, State};
+use crate::event::{Event, EvictionReason};
+use crate::output::Outbox;
+use crate::sampling;
+use crate::time::Now;
+use crate::timer::Timer;
+use crate::types::MemberId;
+use crate::wire::Message;
+use std::time::Duration;
+
+/// With fewer partners their silence says nothing about me.
+const PARTNERS_MIN: usize = 3;
+
+impl State {
+    pub(super) fn handle_awake(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
+        out.set_timer(Timer::Awake, now.monotonic.saturating_add(self.config.awake_tick));
+        if let Some(lost) = self.awake.measure(now.monotonic) {
+            out.event(Event::Paused { lost });
+        }
+        let awake = self.awake.at(now.monotonic);
+        let silent: Vec<MemberId> = self
+            .members
+            .alive()
+            .filter(|(_, it)| it.asked.is_some() || it.silent_for(awake) >= self.config.question_after)
+            .map(|(member, _)| member)
+            .collect();
+        for member in silent {
+            self.judge(now, member, context, out);
+        }
+        self.members.forget(awake, self.config.forget_after);
+        self.relays.expire(now.monotonic);
+    }
+
+    /// Asks about a silent member, or evicts it when the question brought nothing.
+    pub(super) fn judge(&mut self, now: Now, member: MemberId, context: &Context<'_>, out: &mut Outbox) {
+        let awake = self.awake.at(now.monotonic);
+        let Some(entry) = self.members.get(member).filter(|entry| entry.is_alive()) else {
+            return;
+        };
+        let silent_for = entry.silent_for(awake);
+        match entry.asked {
+            Some(Asked { awake: asked, reason: EvictionReason::Refused }) => {
+                if awake.saturating_sub(asked) >= self.config.refused_question_timeout {
+                    self.evict(now, member, silent_for, EvictionReason::Refused, out);
+                } else {
+                    self.send_question(member, context, out);
+                }
+            }
+            Some(Asked { awake: asked, reason: EvictionReason::Silence }) => {
+                let is_answer_late = awake.saturating_sub(asked) >= self.config.question_timeout;
+                if is_answer_late && silent_for >= self.stretch(self.config.expiry, awake, context) {
+                    self.evict(now, member, silent_for, EvictionReason::Silence, out);
+                } else {
+                    // Asked again at each tick, of other witnesses too: one lost frame must not evict
+                    // anybody.
+                    self.send_question(member, context, out);
+                }
+            }
+            None => {
+                if silent_for >= self.stretch(self.config.question_after, awake, context) {
+                    self.ask(now, member, EvictionReason::Silence, context, out);
+                }
+            }
+        }
+    }
+
+    /// The operating system says that nobody listens there: asked at once, but no oftener than alives come.
+    pub(super) fn handle_endpoints_refused(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        let awake = self.awake.at(now.monotonic);
+        let interval = self.config.alive_interval;
+        let Some(entry) = self.members.get_mut(member).filter(|entry| entry.is_alive()) else {
+            return;
+        };
+        let is_recent = entry.refused_at.is_some_and(|at| awake.saturating_sub(at) < interval);
+        let is_asked = entry.asked.is_some_and(|asked| asked.reason == EvictionReason::Refused);
+        if context.sessions.contains_key(&member) || is_recent || is_asked {
+            return;
+        }
+        entry.refused_at = Some(awake);
+        self.ask(now, member, EvictionReason::Refused, context, out);
+    }
+
+    fn ask(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        reason: EvictionReason,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        let awake = self.awake.at(now.monotonic);
+        let timeout = match reason {
+            EvictionReason::Silence => self.config.question_timeout,
+            EvictionReason::Refused => self.config.refused_question_timeout,
+        };
+        let Some(entry) = self.members.get_mut(member) else {
+            return;
+        };
+        entry.asked = Some(Asked { awake, reason });
+        self.send_question(member, context, out);
+        out.set_timer(Timer::Question(member), now.monotonic.saturating_add(timeout));
+    }
+
+    /// To the member itself and to a few who may know it.
+    fn send_question(&mut self, member: MemberId, context: &Context<'_>, out: &mut Outbox) {
+        let Some(entry) = self.members.get(member) else {
+            return;
+        };
+        let (subject, org, is_external) = (entry.alive.mark(), entry.org, entry.is_external());
+        let witnesses = self.who_may_know(org, is_external, &[member], context);
+        let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
+        let itself = context.sessions.contains_key(&member).then_some(member);
+        for to in witnesses.into_iter().map(|(witness, _)| witness).chain(itself) {
+            out.send(to, Message::Question { subject, passed_on: false });
+        }
+    }
+
+    fn evict(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        silent_for: Duration,
+        reason: EvictionReason,
+        out: &mut Outbox,
+    ) {
+        let awake = self.awake.at(now.monotonic);
+        if let Some(entry) = self.members.get_mut(member) {
+            entry.status = MemberStatus::Evicted { reason, at: now.monotonic };
+            entry.asked = None;
+            entry.gone = awake;
+            self.gone.push(member);
+            out.event(Event::MemberEvicted { member, silent_for, reason });
+        }
+    }
+
+    /// The silence that keeps a question of this kind open; less answers it.
+    pub(super) fn least_silence(&self, reason: EvictionReason) -> Duration {
+        match reason {
+            EvictionReason::Silence => self.config.question_after,
+            EvictionReason::Refused => Duration::ZERO,
+        }
+    }
+
+    /// Local health: the more of my partners beyond one half have been quiet for two intervals, the longer I
+    /// wait, at most twice as long. Then the fault is likely mine.
+    fn stretch(&self, threshold: Duration, awake: Duration, context: &Context<'_>) -> Duration {
+        let quiet_after = self.config.alive_interval.saturating_mul(2);
+        let partners = self.members.alive().filter(|(member, _)| context.sessions.contains_key(member));
+        let (mut all, mut quiet) = (0_u32, 0_u32);
+        for (_, entry) in partners {
+            all += 1;
+            quiet += u32::from(entry.silent_for(awake) >= quiet_after);
+        }
+        let is_mine = all as usize >= PARTNERS_MIN && quiet * 2 > all;
+        if is_mine { threshold.saturating_mul(2 * quiet) / all } else { threshold }
+    }
+}

@@ -1,0 +1,136 @@
+//! "Have you anything newer of X?": answered from what I hold, else passed on once, to X only.
+
+use super::{Context, State};
+use crate::budget::COST_QUESTION;
+use crate::output::Outbox;
+use crate::time::{Monotonic, Now};
+use crate::types::{Incarnation, Mark, MemberId, OrgId, Sequence};
+use crate::wire::Message;
+use std::collections::BTreeMap;
+
+/// The most askers that wait for one subject.
+const ASKERS_MAX: usize = 16;
+
+#[derive(Clone, Debug)]
+struct Relay {
+    until: Monotonic,
+    askers: BTreeMap<MemberId, (Incarnation, Sequence)>,
+}
+
+/// Questions that were passed on to their subjects, and who waits for the answer.
+#[derive(Clone, Debug)]
+pub(super) struct Relays {
+    open: BTreeMap<MemberId, Relay>,
+    count_max: usize,
+}
+
+impl Relays {
+    pub(super) fn new(count_max: usize) -> Self {
+        Self { open: BTreeMap::new(), count_max }
+    }
+
+    /// Notes an asker; says whether the subject is to be asked now.
+    fn note(&mut self, subject: Mark, asker: MemberId, until: Monotonic) -> bool {
+        if let Some(relay) = self.open.get_mut(&subject.member) {
+            if relay.askers.len() < ASKERS_MAX {
+                relay.askers.insert(asker, subject.order());
+            }
+            return false;
+        }
+        if self.open.len() >= self.count_max {
+            return false;
+        }
+        let askers = [(asker, subject.order())].into();
+        self.open.insert(subject.member, Relay { until, askers });
+        true
+    }
+
+    pub(super) fn expire(&mut self, now: Monotonic) {
+        self.open.retain(|_, relay| relay.until > now);
+    }
+}
+
+impl State {
+    pub(super) fn on_question(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        subject: Mark,
+        passed_on: bool,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        let Some(org) = self.admit(now, "question", from, COST_QUESTION, context, out) else {
+            return;
+        };
+        if subject.member == self.own.member {
+            self.answer_for_myself(now, (from, org), subject, context, out);
+        } else {
+            self.answer_for_other(now, (from, org), subject, passed_on, context, out);
+        }
+    }
+
+    fn answer_for_myself(
+        &mut self,
+        now: Now,
+        (from, org): (MemberId, OrgId),
+        subject: Mark,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        if !self.disclosure(context).may_tell(self.own.org, self.own.external.is_some(), org) {
+            return;
+        }
+        self.refresh_own(now, context);
+        if self.own_mark().is_some_and(|mark| mark.order() > subject.order()) {
+            self.send_own(from, org, out);
+        }
+    }
+
+    fn answer_for_other(
+        &mut self,
+        now: Now,
+        (from, org): (MemberId, OrgId),
+        subject: Mark,
+        passed_on: bool,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        let disclosure = self.disclosure(context);
+        let entry = self.members.get(subject.member).filter(|entry| entry.is_alive());
+        let Some(entry) = entry.filter(|it| disclosure.may_tell(it.org, it.is_external(), org)) else {
+            return;
+        };
+        if entry.alive.mark().order() > subject.order() {
+            out.send(from, Message::Alives(vec![self.record(entry, org)]));
+        }
+        // Even so it is passed on: what I hold may be as old as what the asker holds.
+        if passed_on || !context.sessions.contains_key(&subject.member) {
+            return;
+        }
+        let held = entry.alive.mark();
+        let until = now.monotonic.saturating_add(self.config.question_timeout);
+        let newest = if held.order() > subject.order() { held } else { subject };
+        if self.relays.note(newest, from, until) {
+            out.send(subject.member, Message::Question { subject: newest, passed_on: true });
+        }
+    }
+
+    /// Hands a newer alive to those who asked for it.
+    pub(super) fn answer_relays(&mut self, member: MemberId, context: &Context<'_>, out: &mut Outbox) {
+        let Some(relay) = self.relays.open.remove(&member) else {
+            return;
+        };
+        let Some(entry) = self.members.get(member) else {
+            return;
+        };
+        let disclosure = self.disclosure(context);
+        for (asker, order) in relay.askers {
+            let org = context.sessions.get(&asker).copied();
+            let org = org.filter(|org| disclosure.may_tell(entry.org, entry.is_external(), *org));
+            if let Some(org) = org.filter(|_| entry.alive.mark().order() > order) {
+                out.send(asker, Message::Alives(vec![self.record(entry, org)]));
+            }
+        }
+    }
+}

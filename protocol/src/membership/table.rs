@@ -1,0 +1,179 @@
+//! The other members: what is held of each, and what others may see of it.
+
+use super::Own;
+use crate::event::EvictionReason;
+use crate::time::Monotonic;
+use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence};
+use crate::wire::{Alive, InternalEndpoint, Verified};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What is thought of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberStatus {
+    /// Heard of within the expiry.
+    Alive,
+    /// Silent for too long; a newer alive brings it back.
+    Evicted {
+        /// Why.
+        reason: EvictionReason,
+        /// Since when.
+        at: Monotonic,
+    },
+    /// It said good-bye.
+    Left,
+}
+
+/// Another member, as seen from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Who.
+    pub member: MemberId,
+    /// Of which org.
+    pub org: OrgId,
+    /// In which life.
+    pub incarnation: Incarnation,
+    /// The newest statement.
+    pub sequence: Sequence,
+    /// The endpoint to dial from here.
+    pub endpoint: Option<Endpoint>,
+    /// Alive, evicted or left.
+    pub status: MemberStatus,
+    /// My awake time since its last news.
+    pub silent_for: Duration,
+    /// When its newest alive arrived here.
+    pub last_news: Monotonic,
+}
+
+/// A question that is open about a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) awake: Duration,
+    pub(super) reason: EvictionReason,
+}
+
+/// What is held of a member.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) org: OrgId,
+    pub(super) alive: Verified<Alive>,
+    pub(super) internal: Option<InternalEndpoint>,
+    pub(super) status: MemberStatus,
+    /// When `alive` arrived, and how old it was then.
+    pub(super) last_news: Monotonic,
+    pub(super) age_then: Duration,
+    /// My awake time when its newest sign of life was made.
+    pub(super) heard: Duration,
+    pub(super) asked: Option<Asked>,
+    /// My awake time when it was last asked because its endpoints refuse.
+    pub(super) refused_at: Option<Duration>,
+    /// My awake time when it was evicted or left.
+    pub(super) gone: Duration,
+}
+
+impl Entry {
+    pub(super) fn is_alive(&self) -> bool {
+        self.status == MemberStatus::Alive
+    }
+
+    pub(super) fn is_external(&self) -> bool {
+        self.alive.statement().external_endpoint.is_some()
+    }
+
+    /// The internal endpoint where it is known, which is inside the org only.
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        let internal = self.internal.as_ref().map(|internal| &internal.endpoint);
+        internal.or(self.alive.statement().external_endpoint.as_ref())
+    }
+
+    /// How old a newer alive is on arrival, as far as can be told without comparing two clocks: the time that
+    /// passed here since the held one, less the time that passed for its owner between the two. Never too
+    /// much while the owner's clock goes forward; zero for the first of an incarnation.
+    pub(super) fn age_of(&self, newer: &Alive, now: Monotonic) -> Duration {
+        let held = self.alive.statement();
+        if held.incarnation != newer.incarnation {
+            return Duration::ZERO;
+        }
+        let passed_here = now.saturating_since(self.last_news).saturating_add(self.age_then);
+        let passed_there = newer.wall_time.as_millis().saturating_sub(held.wall_time.as_millis());
+        passed_here.saturating_sub(Duration::from_millis(passed_there))
+    }
+
+    pub(super) fn silent_for(&self, awake: Duration) -> Duration {
+        awake.saturating_sub(self.heard)
+    }
+
+    pub(super) fn view(&self, member: MemberId, awake: Duration) -> MemberView {
+        let alive = self.alive.statement();
+        MemberView {
+            member,
+            org: self.org,
+            incarnation: alive.incarnation,
+            sequence: alive.sequence,
+            endpoint: self.endpoint().cloned(),
+            status: self.status,
+            silent_for: self.silent_for(awake),
+            last_news: self.last_news,
+        }
+    }
+}
+
+/// All other members, at most so many.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    entries: BTreeMap<MemberId, Entry>,
+    count_max: usize,
+}
+
+impl Table {
+    pub(super) fn new(count_max: usize) -> Self {
+        Self { entries: BTreeMap::new(), count_max }
+    }
+
+    pub(super) fn get(&self, member: MemberId) -> Option<&Entry> {
+        self.entries.get(&member)
+    }
+
+    pub(super) fn get_mut(&mut self, member: MemberId) -> Option<&mut Entry> {
+        self.entries.get_mut(&member)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MemberId, &Entry)> {
+        self.entries.iter().map(|(member, entry)| (*member, entry))
+    }
+
+    pub(super) fn alive(&self) -> impl Iterator<Item = (MemberId, &Entry)> {
+        self.iter().filter(|(_, entry)| entry.is_alive())
+    }
+
+    /// Whether a new member finds room, if need be that of one that is gone.
+    pub(super) fn has_room(&self) -> bool {
+        self.entries.len() < self.count_max || self.longest_gone().is_some()
+    }
+
+    fn longest_gone(&self) -> Option<MemberId> {
+        let gone = self.entries.iter().filter(|(_, entry)| !entry.is_alive());
+        gone.min_by_key(|(_, entry)| entry.gone).map(|(member, _)| *member)
+    }
+
+    pub(super) fn insert(&mut self, member: MemberId, entry: Entry) {
+        if self.entries.len() >= self.count_max && !self.entries.contains_key(&member) {
+            self.longest_gone().map(|gone| self.entries.remove(&gone));
+        }
+        self.entries.insert(member, entry);
+    }
+
+    /// Drops who is gone for longer than this.
+    pub(super) fn forget(&mut self, awake: Duration, forget_after: Duration) {
+        self.entries.retain(|_, entry| entry.is_alive() || awake.saturating_sub(entry.gone) < forget_after);
+    }
+}
+
+/// Whether an alive says where to find its member from my org.
+pub(super) fn internal_for(
+    own: &Own,
+    org: OrgId,
+    internal: Option<InternalEndpoint>,
+) -> Option<InternalEndpoint> {
+    internal.filter(|_| org == own.org)
+}

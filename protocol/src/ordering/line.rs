@@ -1,0 +1,332 @@
+//! One channel's line of envelopes: in judgement, looked up, waiting for a block, in a block that is not
+//! durable yet.
+
+use super::assembly::{Signer, assemble};
+use super::envelope_job::Judgement;
+use super::queue::{Queue, Queued};
+use super::{Config, EnvelopeJob, EnvelopeVerdict, Nonces, Output, SubmitAnswer, SubmitRefusal, Ticket};
+use crate::channel::ChannelConfig;
+use crate::ledger::{Envelope, EnvelopeId, VerifiedHeader};
+use crate::store::{EnvelopePosition, StoreError};
+use crate::time::{Monotonic, Now};
+use crate::types::{BlockNumber, Height};
+use crate::wire::CertificateChain;
+use ledgercast_crypto::digest::Digest;
+use ledgercast_crypto::keys::SecretKey;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// What waits for an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Submissions, copies of one envelope counted each.
+    pub submissions: usize,
+    /// Bytes of their distinct envelopes and certificates, and 256 for each submission.
+    pub bytes: usize,
+}
+
+/// What a waiting submission is taken to cost beside its envelope's bytes (guess: map entries, channel,
+/// ticket).
+pub(super) const SUBMISSION_BYTES: usize = 256;
+
+/// What one step of a line may use.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a Config,
+    pub(super) key: &'a SecretKey,
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    config: Arc<ChannelConfig>,
+    orderer_index: usize,
+    /// The newest block made, durable or not.
+    tip: VerifiedHeader,
+    durable: Height,
+    /// By digest of envelope and certificates, exactly as they came: a copy waits for the first one's
+    /// verdict.
+    judging: BTreeMap<Digest, Submission>,
+    /// Right, but perhaps in the chain already; the store is being asked.
+    finding: BTreeMap<EnvelopeId, Lookup>,
+    /// To be in a block: waiting for one, or in one that is not durable.
+    ordered: BTreeMap<EnvelopeId, Waiting>,
+    queue: Queue,
+    in_flight: VecDeque<InFlight>,
+    nonces: Nonces,
+    timer: Option<Monotonic>,
+    load: Load,
+    halted: Option<String>,
+}
+
+/// Who waits for one envelope, and what it holds of the load.
+#[derive(Debug)]
+struct Waiting {
+    tickets: Vec<Ticket>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Submission {
+    envelope: Envelope,
+    creator: CertificateChain,
+    waiting: Waiting,
+}
+
+#[derive(Debug)]
+struct Lookup {
+    submission: Submission,
+    is_nonce_used: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    number: BlockNumber,
+    envelopes: Vec<EnvelopeId>,
+}
+
+impl Line {
+    pub(super) fn new(
+        config: Arc<ChannelConfig>,
+        orderer_index: usize,
+        tip: VerifiedHeader,
+        nonces: Nonces,
+    ) -> Self {
+        let durable = tip.number().height();
+        Self {
+            config,
+            orderer_index,
+            tip,
+            durable,
+            judging: BTreeMap::new(),
+            finding: BTreeMap::new(),
+            ordered: BTreeMap::new(),
+            queue: Queue::default(),
+            in_flight: VecDeque::new(),
+            nonces,
+            timer: None,
+            load: Load::default(),
+            halted: None,
+        }
+    }
+
+    pub(super) fn load(&self) -> Load {
+        self.load
+    }
+
+    pub(super) fn durable(&self) -> Height {
+        self.durable
+    }
+
+    pub(super) fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// Takes a submission that the load allows. `bytes` is the envelope's length as it came.
+    pub(super) fn on_submit(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        (envelope, bytes): (Envelope, bytes::Bytes),
+        creator: CertificateChain,
+        out: &mut Vec<Output>,
+    ) {
+        let digest = submission_digest(&bytes, &creator);
+        self.load.submissions += 1;
+        self.load.bytes += SUBMISSION_BYTES;
+        if let Some(first) = self.judging.get_mut(&digest) {
+            first.waiting.tickets.push(ticket);
+            return;
+        }
+        let held_bytes = held_bytes(bytes.len(), &creator);
+        self.load.bytes += held_bytes;
+        out.push(Output::Verify(EnvelopeJob {
+            digest,
+            envelope: envelope.clone(),
+            bytes: bytes.len(),
+            creator: creator.clone(),
+            config: Arc::clone(&self.config),
+            at: now.wall.as_seconds(),
+        }));
+        let waiting = Waiting { tickets: vec![ticket], bytes: held_bytes };
+        self.judging.insert(digest, Submission { envelope, creator, waiting });
+    }
+
+    pub(super) fn on_judged(
+        &mut self,
+        now: Now,
+        verdict: EnvelopeVerdict,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        // Answered already, if the channel was halted in between.
+        let Some(submission) = self.judging.remove(&verdict.digest) else { return };
+        match verdict.judgement {
+            Judgement::Overloaded => self.answer(submission.waiting, &SubmitAnswer::Overloaded, out),
+            Judgement::Refused(refusal) => self.refuse(submission.waiting, refusal, out),
+            Judgement::Right(id) => self.on_right(now, id, submission, context, out),
+        }
+    }
+
+    fn on_right(
+        &mut self,
+        now: Now,
+        id: EnvelopeId,
+        submission: Submission,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(cause) = self.halted.clone() {
+            return self.refuse(submission.waiting, SubmitRefusal::Unavailable { cause }, out);
+        }
+        let first = self.finding.get_mut(&id).map(|lookup| &mut lookup.submission.waiting);
+        if let Some(first) = first.or(self.ordered.get_mut(&id)) {
+            self.load.bytes -= submission.waiting.bytes;
+            first.tickets.extend(submission.waiting.tickets);
+            return;
+        }
+        let is_nonce_used = self.nonces.contains(submission.envelope.content());
+        if is_nonce_used || !self.nonces.is_complete() {
+            out.push(Output::Find { channel: self.config.channel(), envelope: id });
+            self.finding.insert(id, Lookup { submission, is_nonce_used });
+        } else {
+            self.admit(now, id, submission, context, out);
+        }
+    }
+
+    pub(super) fn on_found(
+        &mut self,
+        now: Now,
+        id: EnvelopeId,
+        position: Result<Option<EnvelopePosition>, StoreError>,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(Lookup { submission, is_nonce_used }) = self.finding.remove(&id) else { return };
+        match position {
+            Ok(Some(position)) => {
+                let answer = SubmitAnswer::Accepted { envelope: id, position };
+                self.answer(submission.waiting, &answer, out);
+            }
+            // Another envelope may have taken the nonce while the store was asked.
+            Ok(None) if is_nonce_used || self.nonces.contains(submission.envelope.content()) => {
+                self.refuse(submission.waiting, SubmitRefusal::NonceUsed, out);
+            }
+            Ok(None) => self.admit(now, id, submission, context, out),
+            Err(error) => {
+                let cause = error.to_string();
+                self.refuse(submission.waiting, SubmitRefusal::Unavailable { cause }, out);
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        now: Now,
+        id: EnvelopeId,
+        submission: Submission,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let Submission { envelope, creator, waiting } = submission;
+        self.nonces.insert(envelope.content());
+        self.ordered.insert(id, waiting);
+        // Encoded anew, so that bytes that an envelope does not need never enter a block.
+        let (bytes, creator) = (envelope.encode(), creator.certificate);
+        self.queue.push(Queued { id, bytes, creator, admitted: now.monotonic });
+        self.cut(now, context, out);
+    }
+
+    pub(super) fn on_timer(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+        self.timer = None;
+        self.cut(now, context, out);
+    }
+
+    /// Cuts every block that is due or full and has room on its way to the disk; sets the timer for the rest.
+    fn cut(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+        while self.in_flight.len() < context.config.commits_in_flight_max && !self.queue.is_empty() {
+            let limits = self.config.limits();
+            let due_at = self.queue.due_at(limits);
+            let is_due = due_at.is_some_and(|at| at <= now.monotonic);
+            if !is_due && !self.queue.has_full_batch(limits) {
+                return self.set_timer(due_at, out);
+            }
+            let batch = self.queue.take_batch(limits);
+            self.make_block(now, &batch, context, out);
+        }
+    }
+
+    fn make_block(&mut self, now: Now, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
+        let signer = Signer { index: self.orderer_index, key: context.key };
+        match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
+            Ok(block) => {
+                self.tip = block.header().clone();
+                let envelopes = batch.iter().map(|queued| queued.id).collect();
+                self.in_flight.push_back(InFlight { number: block.number(), envelopes });
+                out.push(Output::Commit(block));
+            }
+            Err(error) => self.halt(&format!("a block of our own is not right: {error}"), out),
+        }
+    }
+
+    fn set_timer(&mut self, at: Option<Monotonic>, out: &mut Vec<Output>) {
+        if let Some(at) = at.filter(|at| self.timer != Some(*at)) {
+            self.timer = Some(at);
+            out.push(Output::SetTimer { channel: self.config.channel(), at });
+        }
+    }
+
+    pub(super) fn on_committed(
+        &mut self,
+        now: Now,
+        through: BlockNumber,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        while self.in_flight.front().is_some_and(|block| block.number <= through) {
+            let Some(block) = self.in_flight.pop_front() else { break };
+            self.durable = block.number.height();
+            for (envelope, index) in block.envelopes.into_iter().zip(0..) {
+                let Some(waiting) = self.ordered.remove(&envelope) else { continue };
+                let position = EnvelopePosition { block: block.number, index };
+                self.answer(waiting, &SubmitAnswer::Accepted { envelope, position }, out);
+            }
+        }
+        self.cut(now, context, out);
+    }
+
+    /// Answers all that waits, and orders nothing more.
+    pub(super) fn halt(&mut self, cause: &str, out: &mut Vec<Output>) {
+        let judging = std::mem::take(&mut self.judging).into_values().map(|submission| submission.waiting);
+        let finding = std::mem::take(&mut self.finding).into_values().map(|lookup| lookup.submission.waiting);
+        let ordered = std::mem::take(&mut self.ordered).into_values();
+        for waiting in judging.chain(finding).chain(ordered).collect::<Vec<_>>() {
+            self.refuse(waiting, SubmitRefusal::Unavailable { cause: cause.to_owned() }, out);
+        }
+        self.queue = Queue::default();
+        self.in_flight.clear();
+        self.halted.get_or_insert_with(|| cause.to_owned());
+    }
+
+    fn refuse(&mut self, waiting: Waiting, refusal: SubmitRefusal, out: &mut Vec<Output>) {
+        self.answer(waiting, &SubmitAnswer::Refused(refusal), out);
+    }
+
+    fn answer(&mut self, waiting: Waiting, answer: &SubmitAnswer, out: &mut Vec<Output>) {
+        self.load.submissions -= waiting.tickets.len();
+        self.load.bytes -= waiting.bytes + waiting.tickets.len() * SUBMISSION_BYTES;
+        let tickets = waiting.tickets.into_iter();
+        out.extend(tickets.map(|ticket| Output::Acknowledge { ticket, answer: answer.clone() }));
+    }
+}
+
+/// What a submission holds of the load's bytes.
+pub(super) fn held_bytes(envelope_bytes: usize, creator: &CertificateChain) -> usize {
+    let intermediates = creator.intermediates.iter().map(|certificate| certificate.der().len());
+    envelope_bytes + creator.certificate.der().len() + intermediates.sum::<usize>()
+}
+
+fn submission_digest(envelope: &[u8], creator: &CertificateChain) -> Digest {
+    let certificates = std::iter::once(&creator.certificate).chain(&creator.intermediates);
+    let mut digests = vec![Digest::of(envelope)];
+    digests.extend(certificates.map(|certificate| certificate.fingerprint()));
+    Digest::of_parts(&digests.iter().map(|digest| &digest.as_bytes()[..]).collect::<Vec<_>>())
+}

@@ -1,0 +1,178 @@
+//! Headers: asked for, judged, linked, and told to others.
+
+use super::Channel;
+use super::proving::Entry;
+use super::questions::Answer;
+use super::step::Step;
+use super::window::tip_of;
+use crate::announce;
+use crate::event::Source;
+use crate::job::Job;
+use crate::ledger::{BlockError, CertifiedHeader, VerifiedHeader};
+use crate::offence::Offence;
+use crate::range_sync;
+use crate::repair;
+use crate::types::{BlockNumber, MemberId};
+
+impl Channel {
+    /// An answer to a question for headers: it must be one, contiguous and chained.
+    pub(super) fn on_headers(
+        &mut self,
+        step: &mut Step<'_>,
+        from: MemberId,
+        first: BlockNumber,
+        headers: Vec<CertifiedHeader>,
+    ) {
+        let answer = self.questions.close(step.now.monotonic, from, first, headers.len());
+        let numbers = (0..).map(|offset| first.saturating_add(offset));
+        let is_contiguous = headers.iter().zip(numbers).all(|(it, number)| it.header.number() == number);
+        if answer == Answer::Unasked || !is_contiguous {
+            return step.out.offence(from, Offence::UnaskedHeaders { channel: step.channel, first });
+        }
+        if let Some(number) = broken_link(&headers) {
+            return step.out.offence(from, Offence::FalseHeader(BlockError::BrokenChain(number)));
+        }
+        if answer == Answer::Forgotten {
+            return step.refuse("headers", "answer_too_late", Some(from));
+        }
+        let is_history = self.range_sync.is_asked(from, first);
+        let is_any_new = self.prove(step, headers, Source::Peer(from), is_history);
+        if is_history {
+            let input = match is_any_new {
+                true => range_sync::Input::Answered(from),
+                false => range_sync::Input::Proven(from),
+            };
+            self.with_range_sync(step, input);
+        }
+    }
+
+    /// Has those headers verified that are inside the window and not proven yet; whether there are any.
+    pub(super) fn prove(
+        &mut self,
+        step: &mut Step<'_>,
+        headers: Vec<CertifiedHeader>,
+        source: Source,
+        is_history: bool,
+    ) -> bool {
+        let mut admitted = Vec::with_capacity(headers.len());
+        for header in headers {
+            let (hash, number) = (header.hash(), header.header.number());
+            let is_known = self.window.number_of(hash).is_some() || !self.window.is_inside(number);
+            if !is_known && self.proving.admit(hash, source, is_history) {
+                admitted.push(header);
+            }
+        }
+        let is_any_new = !admitted.is_empty();
+        if is_any_new {
+            step.out.verify(Job::Headers { from: source, config: self.config.clone(), headers: admitted });
+        }
+        is_any_new
+    }
+
+    pub(super) fn handle_judged_headers(
+        &mut self,
+        step: &mut Step<'_>,
+        source: Source,
+        headers: Result<Vec<VerifiedHeader>, BlockError>,
+    ) {
+        match headers {
+            Ok(headers) => {
+                for header in headers {
+                    self.handle_proven(step, header, source);
+                }
+                if let Source::Peer(member) = source {
+                    self.with_range_sync(step, range_sync::Input::Proven(member));
+                }
+            }
+            Err(error) => self.handle_false_headers(step, source, error),
+        }
+    }
+
+    fn handle_false_headers(&mut self, step: &mut Step<'_>, source: Source, error: BlockError) {
+        self.proving.forget_source(source);
+        match (source, error) {
+            (Source::Orderer, _) => self.handle_false_feed(step, "false_header"),
+            // Wrong only under my config: somebody else may know a newer one.
+            (Source::Peer(member), BlockError::WrongConfig { .. }) => {
+                step.refuse("headers", "config_not_in_force", Some(member));
+                self.with_range_sync(step, range_sync::Input::Failed(member));
+            }
+            (Source::Peer(member), error) => {
+                step.out.offence(member, Offence::FalseHeader(error));
+                self.with_range_sync(step, range_sync::Input::Failed(member));
+            }
+        }
+    }
+
+    fn handle_proven(&mut self, step: &mut Step<'_>, header: VerifiedHeader, source: Source) {
+        let (number, hash) = (header.number(), header.hash());
+        let entry = self.proving.take(hash);
+        if !self.window.is_inside(number) {
+            return;
+        }
+        if self.window.number_of(hash).is_none() {
+            let is_history = entry.as_ref().is_some_and(|entry| entry.is_history);
+            let is_conflicting =
+                self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
+            if is_conflicting {
+                let member = match source {
+                    Source::Peer(member) => Some(member),
+                    Source::Orderer => None,
+                };
+                return step.refuse("header", "conflicting_header", member);
+            }
+            self.handle_new_slot(step, &header, source);
+        }
+        self.release_waiting(step, &header, entry);
+    }
+
+    /// A header is proven for the first time: others are told, its body is wanted.
+    fn handle_new_slot(&mut self, step: &mut Step<'_>, header: &VerifiedHeader, source: Source) {
+        let tip = tip_of(header);
+        let at = step.now.monotonic;
+        let announcers = self.announce.take_announcers(tip);
+        let Some(slot) = self.window.slot_mut(tip.number) else {
+            return;
+        };
+        slot.trace.header = Some((source, at));
+        slot.trace.announced = announcers.first().map(|it| (it.member, it.at));
+        for announcer in &announcers {
+            slot.announced_by.insert(announcer.member);
+            if announcer.is_complete {
+                slot.committed_by.insert(announcer.member);
+            }
+        }
+        let member = match source {
+            Source::Peer(member) => Some(member),
+            Source::Orderer => None,
+        };
+        slot.announced_by.extend(member);
+        let (body_bytes, is_history) = (slot.body_bytes(), slot.is_history);
+        self.with_announce(step, announce::Input::Proven { tip, source: member });
+        if !self.verify_fed(step, header) {
+            // Without pushes nothing is worth waiting for.
+            let is_history = is_history || !self.settings.dissemination.is_enabled;
+            self.with_repair(step, repair::Input::Wanted { tip, body_bytes, is_history });
+        }
+    }
+
+    /// What waited for the proof: pushes towards me and their frames.
+    fn release_waiting(&mut self, step: &mut Step<'_>, header: &VerifiedHeader, entry: Option<Entry>) {
+        let Some(entry) = entry else {
+            return;
+        };
+        for push in entry.pushes {
+            self.open_push(step, header, &push);
+        }
+        for frame in entry.frames {
+            self.add_frame(step, header.number(), frame.from, frame.index, &frame.payload);
+        }
+    }
+}
+
+/// The first header that does not name the one before it.
+fn broken_link(headers: &[CertifiedHeader]) -> Option<BlockNumber> {
+    let mut pairs = headers.iter().zip(headers.iter().skip(1));
+    let broken = pairs.find(|(before, after)| after.header.fields().previous_hash != before.hash());
+    broken.map(|(_, after)| after.header.number())
+}

@@ -1,0 +1,365 @@
+//! Everything about the blocks of one channel: announcements, pushes, repair, range sync, the feed and the
+//! commits.
+//!
+//! ```text
+//!  Announce, Complete ─► announce ──► WantHeaders ─┐                     ┌─► Announce to four
+//!  claimed heights ────► range_sync ► WantHeaders ─┤                     │
+//!                                                  ▼                     │
+//!  Headers, Push, Fed ─► proving ─ Job::Headers ─► window: one slot per proven header
+//!                                                  ▲                     │
+//!  BodyFrame, Fed ──────────────────► assembly ────┘ ─ Job::Body ────────┤─► dissemination: push to children
+//!           ▲                                                            │
+//!           └── WantBody ◄── repair (what no push brought, history)      └─► Commit in order ─► Complete
+//! ```
+//!
+//! A block is committed when its header is certified and linked to the durable chain and its body is the
+//! header's. Nothing of a body is kept before its header is proven, but for a bounded stash while the proof
+//! is under way. Where a piece came from never matters, only whether it is right.
+//!
+//! A question for headers that has no answer is answered with `Lacking` of a zero hash.
+
+mod assembly;
+mod bodies;
+mod claims;
+mod commits;
+mod feed;
+mod feeding;
+mod headers;
+mod proving;
+mod pushes;
+mod questions;
+mod serve;
+mod serving;
+mod settings;
+mod step;
+mod timing;
+mod window;
+
+pub use settings::Settings;
+pub use window::EPOCH_BLOCKS;
+
+use crate::announce;
+use crate::channel::ChannelConfig;
+use crate::dissemination;
+use crate::event::BlockTrace;
+use crate::job::{Job, Verdict};
+use crate::ledger::{Block, CertifiedHeader, VerifiedHeader};
+use crate::output::Outbox;
+use crate::range_sync;
+use crate::repair;
+use crate::store::StoreError;
+use crate::time::{Monotonic, Now};
+use crate::timer::ChannelTimer;
+use crate::types::{BlockNumber, Height, MemberId, Neighbour, OrgId};
+use crate::wire::{ChannelMessage, Tip};
+use feed::Feed;
+use ledgercast_crypto::Digest;
+use proving::Proving;
+use questions::Questions;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use serving::Serving;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use step::Step;
+use window::Window;
+
+/// What can happen to the blocks of a channel.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The channel was joined, or the process started; comes once, first.
+    Start,
+    /// The channel can be discussed with one more member.
+    NeighbourReady(MemberId),
+    /// It can no longer be discussed with a member.
+    NeighbourGone(MemberId),
+    /// A neighbour's state info changed what it claims.
+    StateChanged(MemberId),
+    /// A neighbour said something about blocks.
+    Message {
+        /// Who.
+        from: MemberId,
+        /// What; kinds that are not about blocks are refused.
+        message: ChannelMessage,
+    },
+    /// Headers or a body were judged.
+    Judged(Verdict),
+    /// The pool was full: this was not judged.
+    Overloaded(Job),
+    /// Blocks are durable.
+    Committed {
+        /// The newest one.
+        through: BlockNumber,
+    },
+    /// A block could not be stored.
+    CommitFailed {
+        /// The first one that is not durable.
+        number: BlockNumber,
+        /// Why.
+        error: StoreError,
+    },
+    /// A block was read.
+    BlockRead {
+        /// Its number.
+        number: BlockNumber,
+        /// The block, if the store has it undamaged.
+        block: Option<Block>,
+    },
+    /// Headers were read.
+    HeadersRead {
+        /// For whom.
+        asker: MemberId,
+        /// Number of the first one.
+        first: BlockNumber,
+        /// The headers.
+        headers: Vec<CertifiedHeader>,
+    },
+    /// The orderer's feed brought a block.
+    Fed {
+        /// The block, unchecked.
+        block: Block,
+    },
+    /// The orderer's feed is connected or lost.
+    FeedState {
+        /// Which of them.
+        is_up: bool,
+    },
+    /// I lead my org from now on, or no longer.
+    SetLeading(bool),
+    /// A timer is due.
+    TimerDue(ChannelTimer),
+}
+
+/// What was counted on one channel since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames whose body, or which themselves, were here already.
+    pub frames_duplicate: u64,
+    /// Bytes of such frames and of whole blocks that came again.
+    pub duplicate_bytes: u64,
+    /// Blocks pushed to others.
+    pub pushes_sent: u64,
+    /// Children that a pusher named although the assignment does not.
+    pub children_unassigned: u64,
+    /// Children that are not served because they are no neighbours of my org, or too many.
+    pub children_refused: u64,
+    /// Questions for bodies.
+    pub body_questions: u64,
+    /// Questions for headers.
+    pub header_questions: u64,
+    /// Announcements refused at a limit.
+    pub announcements_refused: u64,
+    /// Blocks committed.
+    pub blocks_committed: u64,
+}
+
+/// The blocks of one channel.
+#[derive(Debug)]
+pub struct Channel {
+    settings: Settings,
+    config: Arc<ChannelConfig>,
+    me: MemberId,
+    org: OrgId,
+    window: Window,
+    proving: Proving,
+    questions: Questions,
+    announce: announce::State,
+    dissemination: dissemination::State,
+    repair: repair::State,
+    range_sync: range_sync::State,
+    feed: Feed,
+    serving: Serving,
+    /// Blocks handed to the store and not answered.
+    commits_in_flight: u64,
+    /// A commit failed: nothing new is taken in or stored until the process restarts.
+    failure: Option<String>,
+    /// Jobs that a full pool refused.
+    refused_jobs: VecDeque<Job>,
+    retry_at: Option<Monotonic>,
+    traces: VecDeque<(BlockNumber, BlockTrace)>,
+    armed: timing::Armed,
+    counters: Counters,
+}
+
+impl Channel {
+    /// The blocks of a channel on top of `tip`, the newest durable header; `epoch_start` is the header at the
+    /// start of the tip's epoch. `seed` feeds every random choice.
+    pub fn new(
+        settings: Settings,
+        config: Arc<ChannelConfig>,
+        tip: VerifiedHeader,
+        epoch_start: VerifiedHeader,
+        me: MemberId,
+        org: OrgId,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut random = ChaCha8Rng::from_seed(seed);
+        let body_bytes_max = config.limits().body_bytes_max();
+        Self {
+            window: Window::new(
+                tip,
+                epoch_start,
+                settings.window_blocks,
+                settings.arena_bytes_max,
+                body_bytes_max,
+            ),
+            proving: Proving::new(&settings),
+            questions: Questions::new(settings.questions_per_member),
+            announce: announce::State::new(settings.announce.clone(), next_seed(&mut random)),
+            dissemination: dissemination::State::new(settings.dissemination.clone()),
+            repair: repair::State::new(settings.repair.clone(), next_seed(&mut random)),
+            range_sync: range_sync::State::new(settings.range_sync.clone(), next_seed(&mut random)),
+            feed: Feed::default(),
+            serving: Serving::new(&settings),
+            commits_in_flight: 0,
+            failure: None,
+            refused_jobs: VecDeque::new(),
+            retry_at: None,
+            traces: VecDeque::new(),
+            armed: timing::Armed::default(),
+            counters: Counters::default(),
+            settings,
+            config,
+            me,
+            org,
+        }
+    }
+
+    /// Handles one input. `neighbours` are those with whom the channel can be discussed now.
+    pub fn handle(&mut self, now: Now, input: Input, neighbours: &[Neighbour], out: &mut Outbox) {
+        let step = &mut Step { now, channel: self.config.channel(), neighbours, out };
+        match input {
+            Input::Start => self.questions.start(now.monotonic),
+            // What every step ends with looks at the neighbours.
+            Input::NeighbourReady(_) | Input::StateChanged(_) => {}
+            Input::NeighbourGone(member) => self.handle_gone(step, member),
+            Input::Message { from, message } => self.on_message(step, from, message),
+            Input::Judged(verdict) => self.handle_verdict(step, verdict),
+            Input::Overloaded(job) => self.handle_overloaded(step, job),
+            Input::Committed { through } => self.handle_committed(step, through),
+            Input::CommitFailed { number, error } => self.handle_commit_failed(step, number, &error),
+            Input::BlockRead { number, block } => self.handle_block_read(step, number, block),
+            Input::HeadersRead { asker, first, headers } => {
+                self.handle_headers_read(step, asker, first, headers);
+            }
+            Input::Fed { block } => self.handle_fed(step, block),
+            Input::FeedState { is_up } => self.feed.set_up(is_up),
+            Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
+            Input::TimerDue(timer) => self.handle_timer(step, timer),
+        }
+        self.settle(step);
+    }
+
+    fn on_message(&mut self, step: &mut Step<'_>, from: MemberId, message: ChannelMessage) {
+        match message {
+            message if !step.is_neighbour(from) => step.refuse(message.kind(), "not_neighbour", Some(from)),
+            ChannelMessage::WantHeaders(want) => self.on_want_headers(step, from, want),
+            ChannelMessage::WantBody(want) => self.on_want_body(step, from, want),
+            message if self.is_stopped() => step.refuse(message.kind(), "channel_stopped", Some(from)),
+            ChannelMessage::Announce(tip) => self.on_announced(step, from, tip, false),
+            ChannelMessage::Complete(tip) => self.on_announced(step, from, tip, true),
+            ChannelMessage::Headers { first, headers } => self.on_headers(step, from, first, headers),
+            ChannelMessage::Push(push) => self.on_push(step, from, push),
+            ChannelMessage::BodyFrame { header_hash, index, payload } => {
+                self.on_frame(step, from, header_hash, index, &payload);
+            }
+            ChannelMessage::Lacking(tip) => self.on_lacking(step, from, tip),
+            message => step.refuse(message.kind(), "not_about_blocks", Some(from)),
+        }
+    }
+
+    fn handle_verdict(&mut self, step: &mut Step<'_>, verdict: Verdict) {
+        if self.is_stopped() {
+            return;
+        }
+        match verdict {
+            Verdict::Headers { from, config: _, headers } => self.handle_judged_headers(step, from, headers),
+            Verdict::Body { from, header, block } => self.handle_judged_body(step, from, &header, block),
+            Verdict::Overloaded(job) => self.handle_overloaded(step, job),
+            Verdict::Certificate { .. } | Verdict::Statement { .. } => {}
+        }
+    }
+
+    fn handle_gone(&mut self, step: &mut Step<'_>, member: MemberId) {
+        self.window.forget_member(member);
+        self.questions.forget(member);
+        self.serving.forget(member);
+        self.with_announce(step, announce::Input::NeighbourGone(member));
+        self.with_repair(step, repair::Input::NeighbourGone(member));
+        self.with_range_sync(step, range_sync::Input::NeighbourGone(member));
+    }
+
+    /// Number of durable blocks.
+    pub fn height(&self) -> Height {
+        self.window.tip().number().height()
+    }
+
+    /// The newest durable block.
+    pub fn tip(&self) -> Tip {
+        window::tip_of(self.window.tip())
+    }
+
+    /// Height of the highest proven header.
+    pub fn proven_height(&self) -> Height {
+        self.window.proven_height()
+    }
+
+    /// The leadership epoch: [`EPOCH_BLOCKS`] blocks of the highest header that a chain of proven ones links
+    /// to the tip.
+    pub fn epoch(&self) -> u64 {
+        self.window.linked().number().as_u64() / EPOCH_BLOCKS
+    }
+
+    /// Hash of the header at the epoch's start, the same at all peers.
+    pub fn epoch_hash(&self) -> Digest {
+        self.window.epoch_start().hash()
+    }
+
+    /// Whether I can bring blocks from an orderer; who does not lead has not tried and is taken to reach one.
+    /// Whose store failed brings none, so its leadership goes to somebody else.
+    pub fn can_reach_orderer(&self) -> bool {
+        self.failure.is_none() && self.feed.can_reach_orderer()
+    }
+
+    /// Bytes of bodies that are not durable yet, frames under way included.
+    pub fn payload_buffer_bytes(&self) -> u64 {
+        self.window.arena_bytes() + self.proving.stash_bytes()
+    }
+
+    /// How the newest durable blocks came here, oldest first.
+    pub fn traces(&self) -> impl DoubleEndedIterator<Item = (BlockNumber, &BlockTrace)> {
+        self.traces.iter().map(|(number, trace)| (*number, trace))
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counters {
+        let pushes = self.dissemination.counters();
+        Counters {
+            pushes_sent: pushes.pushes_sent,
+            children_unassigned: pushes.children_unassigned,
+            children_refused: pushes.children_refused,
+            body_questions: self.repair.questions_sent(),
+            announcements_refused: self.announce.refused(),
+            ..self.counters
+        }
+    }
+
+    /// Whether a failed commit has stopped the channel.
+    pub fn is_stopped(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Why nothing is stored any more, if that is so.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+}
+
+fn next_seed(random: &mut ChaCha8Rng) -> [u8; 32] {
+    let mut seed = [0; 32];
+    random.fill_bytes(&mut seed);
+    seed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Numbers of a channel's block flow.
+
+use crate::{announce, dissemination, range_sync, repair};
+
+/// Settings of the block flow, the same for every channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How far above the newest durable block headers are kept; farther ones are refused. Default 1,024
+    /// (design baseline: about 400 KB of headers).
+    pub window_blocks: u64,
+    /// Bytes of bodies that are not durable yet; no more are taken in, the lowest missing one has a place of
+    /// its own. Default 64 MiB (guess: 15 of the largest default bodies). At least two of the channel's
+    /// largest bodies.
+    pub arena_bytes_max: u64,
+    /// Bytes of frames whose header is being verified; later ones are dropped. Default 8 MiB (guess: two full
+    /// bodies).
+    pub stash_bytes_max: usize,
+    /// Such bytes of one member. Default 4 MiB (derived: half, so that no member takes all).
+    pub stash_bytes_per_member: usize,
+    /// Headers under verification that one source may have; more are refused. Default 512 (derived: two
+    /// segments).
+    pub proving_per_source: usize,
+    /// Copies of one header, from different sources, under verification at a time. Default 3 (guess: two
+    /// liars).
+    pub proving_copies_max: usize,
+    /// Commits handed to the store and not answered. Default 16 (guess).
+    pub commits_in_flight_max: usize,
+    /// Blocks that the orderer's feed may be ahead of the newest body. Default 64 (guess); the arena's room
+    /// counts too.
+    pub feed_blocks_max: u64,
+    /// Bytes of newest durable bodies kept for questions. Default 4 MiB (guess: what neighbours ask for in
+    /// repair).
+    pub recent_bytes_max: usize,
+    /// Newest durable headers kept for questions. Default 256 (derived: one answer; about 100 KB).
+    pub recent_headers_max: usize,
+    /// Header questions of one member that wait for the store; more are answered with `Lacking`. Default 8
+    /// (guess: a few announced headers at a time).
+    pub header_reads_per_member: usize,
+    /// Blocks being read for questions; more are answered with `Lacking`. Default 16 (guess).
+    pub reads_in_flight_max: usize,
+    /// Questions that wait for one block being read; more are answered with `Lacking`. Default 16 (guess).
+    pub read_waiters_max: usize,
+    /// Bytes of bodies and headers sent to one member in a second as answers; more is answered with
+    /// `Lacking`. Default 64 MiB (guess: half of a gigabit link).
+    pub answer_bytes_per_second: u64,
+    /// Headers in one answer. Default 256 (see `range_sync`).
+    pub answer_headers_max: u32,
+    /// Bytes of headers in one answer. Default 900 KB (derived: frames are bounded by 1 MiB).
+    pub answer_headers_bytes_max: usize,
+    /// Open header questions remembered per member. Default 32 (derived: one range, the rest announcements).
+    pub questions_per_member: usize,
+    /// Traces of durable blocks kept. Default 256 (guess: two leadership epochs).
+    pub traces_max: usize,
+    /// Announcements.
+    pub announce: announce::Config,
+    /// Pushes.
+    pub dissemination: dissemination::Config,
+    /// Questions for bodies.
+    pub repair: repair::Config,
+    /// Questions for headers of history.
+    pub range_sync: range_sync::Config,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window_blocks: 1024,
+            arena_bytes_max: 64 * 1024 * 1024,
+            stash_bytes_max: 8 * 1024 * 1024,
+            stash_bytes_per_member: 4 * 1024 * 1024,
+            proving_per_source: 512,
+            proving_copies_max: 3,
+            commits_in_flight_max: 16,
+            feed_blocks_max: 64,
+            recent_bytes_max: 4 * 1024 * 1024,
+            recent_headers_max: 256,
+            header_reads_per_member: 8,
+            reads_in_flight_max: 16,
+            read_waiters_max: 16,
+            answer_bytes_per_second: 64 * 1024 * 1024,
+            answer_headers_max: 256,
+            answer_headers_bytes_max: 900_000,
+            questions_per_member: 32,
+            traces_max: 256,
+            announce: announce::Config::default(),
+            dissemination: dissemination::Config::default(),
+            repair: repair::Config::default(),
+            range_sync: range_sync::Config::default(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Facts about the block flow of one channel, in a small network of channels in virtual time.
+
+mod attacks;
+mod bounds;
+mod catching_up;
+mod dissemination;
+mod feeding;
+mod network;
+mod repairing;
+mod serving;
+
+use super::Settings;
+use network::{Fate, Net};

@@ -1,0 +1,123 @@
+//! What every step ends with: questions sent, whole blocks committed, the feed asked, timers set.
+
+use super::Channel;
+use super::step::Step;
+use crate::announce;
+use crate::event::Source;
+use crate::job::Job;
+use crate::range_sync;
+use crate::repair;
+use crate::time::Monotonic;
+use crate::timer::{ChannelTimer, Timer};
+use crate::types::MemberId;
+use crate::wire::{ChannelMessage, WantHeaders};
+use std::time::Duration;
+
+/// How long a job waits that a full pool refused. A guess: a few bodies' hashing.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// The most jobs that wait so; older ones are given up and their content is asked for again.
+const REFUSED_JOBS_MAX: usize = 64;
+
+/// When the timers that are set will fire.
+#[derive(Debug, Default)]
+pub(super) struct Armed {
+    repair: Option<Monotonic>,
+    range_sync: Option<Monotonic>,
+}
+
+impl Channel {
+    pub(super) fn settle(&mut self, step: &mut Step<'_>) {
+        if self.is_stopped() {
+            return;
+        }
+        self.commit_whole(step);
+        self.with_range_sync(step, range_sync::Input::Check);
+        self.ask_feed(step);
+        self.set_timers(step);
+    }
+
+    pub(super) fn handle_timer(&mut self, step: &mut Step<'_>, timer: ChannelTimer) {
+        match timer {
+            ChannelTimer::Repair => {
+                self.armed.repair = None;
+                self.retry_jobs(step);
+                self.with_announce(step, announce::Input::TimerDue);
+                self.with_repair(step, repair::Input::TimerDue);
+            }
+            // The check that every step ends with does the rest.
+            ChannelTimer::RangeSync => self.armed.range_sync = None,
+            ChannelTimer::State | ChannelTimer::Leadership => {}
+        }
+    }
+
+    fn set_timers(&mut self, step: &mut Step<'_>) {
+        let due = [self.announce.next_due(), self.repair.next_due(), self.feed.next_due(), self.retry_at];
+        let repair = due.into_iter().flatten().min();
+        arm(step, &mut self.armed.repair, ChannelTimer::Repair, repair);
+        arm(step, &mut self.armed.range_sync, ChannelTimer::RangeSync, self.range_sync.next_due());
+    }
+
+    /// The pool was full. The job is tried again soon: what it holds is accounted for where it came from.
+    pub(super) fn handle_overloaded(&mut self, step: &mut Step<'_>, job: Job) {
+        if self.refused_jobs.len() < REFUSED_JOBS_MAX {
+            self.refused_jobs.push_back(job);
+            self.retry_at = Some(step.now.monotonic.saturating_add(RETRY_AFTER));
+            return;
+        }
+        step.refuse("verification", "verifier_overloaded", None);
+        match job {
+            Job::Headers { from: Source::Orderer, .. } => self.handle_false_feed(step, "verifier_overloaded"),
+            Job::Headers { from, .. } => self.proving.forget_source(from),
+            Job::Body { header, .. } => self.give_up_body(step, &header),
+            Job::Certificate { .. } | Job::Statement { .. } => {}
+        }
+    }
+
+    fn retry_jobs(&mut self, step: &mut Step<'_>) {
+        if self.retry_at.is_some_and(|at| at <= step.now.monotonic) {
+            self.retry_at = None;
+            for job in std::mem::take(&mut self.refused_jobs) {
+                step.out.verify(job);
+            }
+        }
+    }
+
+    pub(super) fn with_announce(&mut self, step: &mut Step<'_>, input: announce::Input) {
+        let context = announce::Context { channel: step.channel, neighbours: step.neighbours };
+        self.announce.handle(step.now, input, &context, step.out);
+        let questions = self.announce.take_questions();
+        self.send_questions(step, questions);
+    }
+
+    pub(super) fn with_range_sync(&mut self, step: &mut Step<'_>, input: range_sync::Input) {
+        let linked = self.window.linked().number();
+        let context = range_sync::Context {
+            neighbours: step.neighbours,
+            first_missing: linked.next(),
+            next_proven: self.window.next_proven(linked),
+            window_end: self.window.end(),
+        };
+        self.range_sync.handle(step.now, input, &context);
+        let questions = self.range_sync.take_questions();
+        self.send_questions(step, questions);
+    }
+
+    fn send_questions(&mut self, step: &mut Step<'_>, questions: Vec<(MemberId, WantHeaders)>) {
+        for (member, question) in questions {
+            self.questions.note(member, question);
+            self.counters.header_questions += 1;
+            step.send(member, ChannelMessage::WantHeaders(question));
+        }
+    }
+}
+
+/// Sets a timer unless it is set to fire by then anyhow.
+fn arm(step: &mut Step<'_>, armed: &mut Option<Monotonic>, timer: ChannelTimer, due: Option<Monotonic>) {
+    if let Some(due) = due
+        && armed.is_none_or(|armed| due < armed)
+    {
+        *armed = Some(due);
+        step.out.set_timer(Timer::Channel(step.channel, timer), due);
+    }
+}

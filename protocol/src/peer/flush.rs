@@ -1,0 +1,110 @@
+//! Members become sessions: what a step wants done is turned into outputs, with certificates ahead of what
+//! needs them.
+//!
+//! The second half of channel isolation stands here: whatever a module asks for, a channel's message leaves
+//! only to a member that may discuss the channel.
+
+use super::Peer;
+use crate::event::Event;
+use crate::offence::Offence;
+use crate::output::{Action, CloseReason, Output};
+use crate::time::Now;
+use crate::types::{Lane, MemberId, SessionId};
+use crate::wire::{CERTIFICATES_MAX, CertificateChain, ChannelMessage, Message};
+
+impl Peer {
+    /// Ends a step: modules tell each other what changed until nothing does, then everything goes out.
+    pub(super) fn settle(&mut self, now: Now, outputs: &mut Vec<Output>) {
+        // Each round needs a change of tip, epoch, reachability or leadership; two rounds settle all, the
+        // bound is a guard against a livelock between modules.
+        for _ in 0..8 {
+            self.forget_gone(now);
+            self.deliver_outbox();
+            self.forget_closed(now);
+            if !self.settle_channels(now) {
+                break;
+            }
+        }
+        self.deliver_outbox();
+        outputs.append(&mut self.ready_outputs);
+    }
+
+    /// Turns the outbox into outputs.
+    pub(super) fn deliver_outbox(&mut self) {
+        let actions: Vec<Action> = self.outbox.drain().collect();
+        for action in actions {
+            match action {
+                Action::Output(output) => self.ready_outputs.push(output),
+                Action::Offence { member, offence } => self.punish(member, offence),
+                Action::Send { to, lane, message } => self.deliver(to, lane, &message),
+            }
+        }
+    }
+
+    fn deliver(&mut self, to: MemberId, lane: Lane, message: &Message) {
+        let Some(session) = self.sessions.of_member(to) else {
+            return self.ready_outputs.push(Output::Event(Event::Refused {
+                kind: message.kind(),
+                reason: "no_session",
+                member: Some(to),
+            }));
+        };
+        if let Message::Channel(channel, content) = message {
+            let is_refusal = matches!(content, ChannelMessage::Unknown);
+            if !is_refusal && !self.may_discuss(to, *channel) {
+                return self.ready_outputs.push(Output::Event(Event::Refused {
+                    kind: message.kind(),
+                    reason: "receiver_not_entitled",
+                    member: Some(to),
+                }));
+            }
+        }
+        self.send_certificates_ahead(session, message);
+        self.ready_outputs.push(send(session, lane, message));
+    }
+
+    /// Certificates of the members that a message mentions, as far as this session has not had them.
+    fn send_certificates_ahead(&mut self, session: SessionId, message: &Message) {
+        let mentioned = message.mentioned_members();
+        let Some(entry) = self.sessions.session_mut(session) else {
+            return;
+        };
+        let missing: Vec<MemberId> =
+            mentioned.into_iter().filter(|member| !entry.certificates_sent.contains(member)).collect();
+        let chains: Vec<(MemberId, CertificateChain)> = missing
+            .into_iter()
+            .filter_map(|member| Some((member, self.identities.chain(member)?.clone())))
+            .collect();
+        entry.certificates_sent.extend(chains.iter().map(|(member, _)| *member));
+        let chains: Vec<CertificateChain> = chains.into_iter().map(|(_, chain)| chain).collect();
+        for chunk in chains.chunks(CERTIFICATES_MAX) {
+            let message = Message::Certificates(chunk.to_vec());
+            self.ready_outputs.push(send(session, message.lane(), &message));
+        }
+    }
+
+    /// The one place where an offence has its consequence: it is told, and the session ends.
+    fn punish(&mut self, member: MemberId, offence: Offence) {
+        let reason = CloseReason::Offence(offence.to_string());
+        self.ready_outputs.push(Output::Event(Event::Offence { member, offence }));
+        if let Some(session) = self.sessions.of_member(member) {
+            self.ready_outputs.push(Output::Close { session, reason: reason.clone() });
+            self.closing.push((session, reason));
+        }
+    }
+
+    pub(super) fn end_session_of_gone(&mut self, member: MemberId) {
+        if let Some(session) = self.sessions.of_member(member) {
+            let reason = match self.membership.has_left(member) {
+                true => CloseReason::Left,
+                false => CloseReason::Evicted,
+            };
+            self.close(session, reason);
+        }
+    }
+}
+
+/// A message as an output.
+pub(super) fn send(session: SessionId, lane: Lane, message: &Message) -> Output {
+    Output::Send { session, lane, channel: message.channel(), frame: message.encode() }
+}

@@ -1,0 +1,336 @@
+//! Sessions meet the rest: certificates are judged, duplicates end, members become ready or lost, dials go
+//! out.
+
+use super::Peer;
+use super::pending::Admission;
+use crate::event::Event;
+use crate::job::Job;
+use crate::membership;
+use crate::offence::Offence;
+use crate::output::{CloseReason, Output};
+use crate::session::{DialTarget, Phase};
+use crate::time::Now;
+use crate::timer::Timer;
+use crate::types::{Endpoint, Lane, MemberId, SessionId};
+use crate::wire::{CertificateChain, Hello, Message, WIRE_VERSION};
+use bytes::Bytes;
+use ledgercast_crypto::{CertificateError, Identity, PublicKey, Role};
+use std::collections::BTreeSet;
+
+impl Peer {
+    pub(super) fn handle_opened(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        key: PublicKey,
+        dialed: Option<Endpoint>,
+    ) {
+        if let Some(endpoint) = &dialed {
+            self.dialing.connected(endpoint);
+        }
+        let is_dialer = dialed.is_some();
+        if key == self.own.identity.public_key() {
+            if let Some(endpoint) = &dialed {
+                self.dialing.is_mine(endpoint);
+            }
+            self.outbox.push(Output::Close { session, reason: CloseReason::OwnKey });
+            return;
+        }
+        self.sessions.insert(session, key, dialed);
+        let deadline = now.monotonic.saturating_add(self.config.session.hello_timeout);
+        self.outbox.set_timer(Timer::Hello(session), deadline);
+        if is_dialer {
+            self.send_hello(session);
+        }
+    }
+
+    fn send_hello(&mut self, session: SessionId) {
+        let hello = Message::Hello(Hello { version: WIRE_VERSION, certificate: self.own.chain.clone() });
+        self.send_to_session(session, &hello);
+        let me = self.member();
+        if let Some(entry) = self.sessions.session_mut(session) {
+            entry.certificates_sent.insert(me);
+        }
+    }
+
+    pub(super) fn send_to_session(&mut self, session: SessionId, message: &Message) {
+        self.outbox.push(super::flush::send(session, message.lane(), message));
+    }
+
+    pub(super) fn handle_hello_timeout(&mut self, session: SessionId) {
+        let is_late = self.sessions.session(session).is_some_and(|entry| entry.identity().is_none());
+        if is_late {
+            self.close(session, CloseReason::HelloTimeout);
+        }
+    }
+
+    /// A frame: held while the sender is judged, decoded otherwise.
+    pub(super) fn handle_received(&mut self, now: Now, session: SessionId, lane: Lane, frame: Bytes) {
+        let held_max = self.config.session.held_frames_max;
+        let Some(entry) = self.sessions.session_mut(session) else {
+            return;
+        };
+        if entry.phase == Phase::Judging {
+            if entry.held.len() < held_max {
+                entry.held.push_back((lane, frame));
+            } else {
+                self.refuse("frame", "held_frames_full", None);
+            }
+            return;
+        }
+        let member = entry.identity().map(|identity| identity.member);
+        let message = match Message::decode(frame) {
+            Ok(message) => message,
+            Err(error) => return self.punish_session(session, Offence::Malformed(error.to_string())),
+        };
+        match (member, message) {
+            (None, Message::Hello(hello)) => self.on_hello(now, session, hello),
+            (None, other) => self.punish_session(session, Offence::OutOfTurn(other.kind())),
+            (Some(_), Message::Hello(_)) => self.punish_session(session, Offence::OutOfTurn("hello")),
+            (Some(member), message) => self.on_message(now, session, member, message),
+        }
+    }
+
+    fn on_hello(&mut self, now: Now, session: SessionId, hello: Hello) {
+        if hello.version != WIRE_VERSION {
+            return self.close(session, CloseReason::VersionUnknown(hello.version));
+        }
+        let Some(entry) = self.sessions.session_mut(session) else {
+            return;
+        };
+        if hello.certificate.certificate.public_key() != entry.key {
+            let reason = "the certificate's key is not the connection's key".to_owned();
+            return self.close(session, CloseReason::CertificateRefused(reason));
+        }
+        entry.phase = Phase::Judging;
+        self.judge_certificate(now, session, true, hello.certificate);
+    }
+
+    fn judge_certificate(&mut self, now: Now, session: SessionId, is_own: bool, chain: CertificateChain) {
+        let roster = self.roster.clone();
+        let at = now.wall.as_seconds();
+        self.outbox.verify(Job::Certificate { session, is_own, chain, roster, at });
+    }
+
+    /// Certificates that somebody passes on, before statements that mention their members.
+    pub(super) fn on_certificates(&mut self, now: Now, session: SessionId, chains: Vec<CertificateChain>) {
+        for chain in chains {
+            let fingerprint = chain.certificate.fingerprint();
+            if self.identities.is_known(fingerprint) {
+                continue;
+            }
+            match self.pending.admit_certificate(fingerprint) {
+                Admission::Admitted => self.judge_certificate(now, session, false, chain),
+                Admission::Pending => {}
+                Admission::Full => self.refuse("certificate", "verifications_full", None),
+            }
+        }
+    }
+
+    pub(super) fn handle_judged_certificate(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        is_own: bool,
+        chain: CertificateChain,
+        identity: Result<Identity, CertificateError>,
+    ) {
+        self.pending.certificate_done(chain.certificate.fingerprint());
+        let identity = identity.and_then(|identity| identity.require_role(Role::Peer).map(|()| identity));
+        match identity {
+            Ok(identity) => {
+                let member = identity.member;
+                if !self.identities.insert(identity.clone(), chain) {
+                    self.refuse("certificate", "certificates_full", Some(member));
+                }
+                if is_own {
+                    self.accept_session(now, session, identity);
+                }
+                self.resume_waiting(now, member);
+            }
+            Err(error) if is_own => self.close(session, CloseReason::CertificateRefused(error.to_string())),
+            // Wrong under my roster and clock only: refused and counted, the relay is not to blame.
+            Err(error) => self.refuse("certificate", refusal_reason(&error), None),
+        }
+    }
+
+    /// The session's certificate is right: bind it to its member, end a duplicate, say what we share.
+    fn accept_session(&mut self, now: Now, session: SessionId, identity: Identity) {
+        let member = identity.member;
+        let Some(entry) = self.sessions.session_mut(session) else {
+            return;
+        };
+        let is_dialed = entry.dialed.is_some();
+        let dialed = entry.dialed.clone();
+        entry.phase = Phase::Ready(identity.clone());
+        let held = std::mem::take(&mut entry.held);
+        if let Some(endpoint) = dialed {
+            self.dialing.answered(now.monotonic, &endpoint, member);
+            self.refused_endpoints.remove(&endpoint);
+        }
+        if !is_dialed {
+            self.send_hello(session);
+        }
+        if !self.keep_one_session(session, member, is_dialed) {
+            return;
+        }
+        self.outbox.event(Event::SessionReady { session, member, org: identity.org, is_dialed });
+        let is_new = self.ready.insert(member, identity.org).is_none();
+        self.tell_channels(session);
+        if is_new {
+            self.with_membership(now, membership::Input::SessionReady(member));
+        }
+        for (lane, frame) in held {
+            self.handle_received(now, session, lane, frame);
+        }
+        self.refresh_neighbours(now);
+    }
+
+    /// Keeps one session a member; both sides choose alike: the one whose dialer has the smaller id, the
+    /// newer one when the same side dialed both. Says whether `session` stays.
+    fn keep_one_session(&mut self, session: SessionId, member: MemberId, is_dialed: bool) -> bool {
+        let Some(other) = self.sessions.of_member(member).filter(|other| *other != session) else {
+            self.sessions.bind(member, session);
+            return true;
+        };
+        let is_other_dialed = self.sessions.session(other).is_some_and(|entry| entry.dialed.is_some());
+        let is_mine_preferred = self.member() < member;
+        let stays = is_dialed == is_other_dialed || is_dialed == is_mine_preferred;
+        let loser = if stays {
+            self.sessions.bind(member, session);
+            other
+        } else {
+            session
+        };
+        self.close(loser, CloseReason::Duplicate);
+        stays
+    }
+
+    pub(super) fn handle_closed(&mut self, now: Now, session: SessionId) {
+        let Some((entry, lost)) = self.sessions.remove(session) else {
+            return;
+        };
+        let member = entry.identity().map(|identity| identity.member);
+        self.outbox.event(Event::SessionClosed { session, member, reason: None });
+        self.handle_lost(now, lost);
+        if let (Some(endpoint), None) = (&entry.dialed, member) {
+            // It was closed before a certificate was accepted: as good as a failed dial.
+            self.dialing.failed(now.monotonic, endpoint);
+        }
+        self.outbox.set_timer(Timer::Dial, now.monotonic);
+    }
+
+    fn handle_lost(&mut self, now: Now, lost: Option<MemberId>) {
+        if let Some(member) = lost {
+            self.ready.remove(&member);
+            self.with_membership(now, membership::Input::SessionLost(member));
+            self.refresh_neighbours(now);
+        }
+    }
+
+    /// Ends a session from our side; the table forgets it at once, so nothing more is sent or taken.
+    pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
+        self.outbox.push(Output::Close { session, reason: reason.clone() });
+        self.closing.push((session, reason));
+    }
+
+    /// Carries out the table's part of [`Peer::close`], once the step that wanted it is through.
+    pub(super) fn forget_closed(&mut self, now: Now) {
+        while let Some((session, reason)) = self.closing.pop() {
+            if let Some((entry, lost)) = self.sessions.remove(session) {
+                let member = entry.identity().map(|identity| identity.member);
+                self.outbox.event(Event::SessionClosed { session, member, reason: Some(reason) });
+                if let (Some(endpoint), None) = (&entry.dialed, member) {
+                    self.dialing.failed(now.monotonic, endpoint);
+                }
+                self.handle_lost(now, lost);
+            }
+        }
+    }
+
+    /// An offence on a session: it ends, and its member, if known, is reported.
+    pub(super) fn punish_session(&mut self, session: SessionId, offence: Offence) {
+        let member = self.sessions.session(session).and_then(|entry| entry.identity()).map(|it| it.member);
+        match member {
+            Some(member) => self.outbox.offence(member, offence),
+            None => self.close(session, CloseReason::Offence(offence.to_string())),
+        }
+    }
+
+    pub(super) fn handle_dial_failed(&mut self, now: Now, endpoint: &Endpoint, is_refused: bool) {
+        self.dialing.failed(now.monotonic, endpoint);
+        if is_refused {
+            self.refused_endpoints.insert(endpoint.clone());
+            self.report_refused_members(now, endpoint);
+        } else {
+            self.refused_endpoints.remove(endpoint);
+        }
+        let look = self.dialing.next_look(now.monotonic);
+        self.outbox.set_timer(Timer::Dial, look);
+    }
+
+    /// Who has no session and listens nowhere, says the operating system, is asked for at once.
+    fn report_refused_members(&mut self, now: Now, endpoint: &Endpoint) {
+        let targets = self.membership.candidates_to_dial(now);
+        let refused: BTreeSet<MemberId> = targets
+            .iter()
+            .filter(|(member, at)| at == endpoint && !self.ready.contains_key(member))
+            .map(|(member, _)| *member)
+            .filter(|member| {
+                let mut endpoints = targets.iter().filter(|(other, _)| other == member);
+                endpoints.all(|(_, at)| self.refused_endpoints.contains(at))
+            })
+            .collect();
+        for member in refused {
+            self.with_membership(now, membership::Input::EndpointsRefused(member));
+        }
+    }
+
+    pub(super) fn handle_dial(&mut self, now: Now) {
+        if self.is_stopping {
+            return;
+        }
+        let wanted = self.dial_targets(now);
+        let room = self.config.session.sessions_wanted_max.saturating_sub(self.sessions.len());
+        let ready = &self.ready;
+        let due = self.dialing.due(now.monotonic, &wanted, |member| ready.contains_key(&member), room);
+        for target in due {
+            let expect = target.member.and_then(|member| self.identities.identity(member));
+            let expect = expect.map(Identity::public_key);
+            self.outbox.push(Output::Dial { endpoint: target.endpoint, expect });
+        }
+        self.refused_endpoints.retain(|endpoint| wanted.iter().any(|target| target.endpoint == *endpoint));
+        self.outbox.set_timer(Timer::Dial, self.dialing.next_look(now.monotonic));
+    }
+
+    /// Bootstrap peers, anchors of other orgs, then members; each endpoint once.
+    fn dial_targets(&self, now: Now) -> Vec<DialTarget> {
+        let mine = [Some(&self.config.internal_endpoint), self.config.external_endpoint.as_ref()];
+        let anchors = self.channels.values().flat_map(|joined| {
+            joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
+        });
+        let fixed = self.config.bootstrap.iter().cloned().chain(anchors);
+        let fixed = fixed.map(|endpoint| DialTarget { endpoint, member: None });
+        let members = self.membership.candidates_to_dial(now).into_iter();
+        let members = members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member) });
+        let mut seen = BTreeSet::new();
+        // Members first: their key is known and checked; a fixed endpoint of the same address adds nothing.
+        members
+            .chain(fixed)
+            .filter(|target| !mine.contains(&Some(&target.endpoint)) && seen.insert(target.endpoint.clone()))
+            .collect()
+    }
+}
+
+fn refusal_reason(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::Expired { .. } => "expired",
+        CertificateError::NotYetValid { .. } => "not_yet_valid",
+        CertificateError::Revoked { .. } => "revoked",
+        CertificateError::UnknownOrg { .. } => "unknown_org",
+        CertificateError::WrongCa { .. } | CertificateError::OtherRoots { .. } => "wrong_ca",
+        CertificateError::MissingIntermediate { .. } => "missing_intermediate",
+        CertificateError::WrongRole { .. } => "wrong_role",
+        _ => "certificate_refused",
+    }
+}

@@ -1,0 +1,184 @@
+//! Statements meet their modules: screened, verified, screened again, handed over.
+//!
+//! A statement whose member's certificate is still unknown waits; the sender is asked for the certificate.
+
+use super::Peer;
+use super::mentions::Mentions;
+use super::pending::Admission;
+use crate::job::{Job, SignedStatement, VerifiedStatement};
+use crate::membership;
+use crate::offence::Offence;
+use crate::refusal::Refusal;
+use crate::time::Now;
+use crate::types::{ChannelId, MemberId, OrgId, SessionId};
+use crate::wire::{CERTIFICATES_MAX, CertificateChain, Message};
+use ledgercast_crypto::{Digest, SignatureError};
+
+impl Peer {
+    /// A message of a session whose member is known.
+    pub(super) fn on_message(&mut self, now: Now, session: SessionId, from: MemberId, message: Message) {
+        match message {
+            // Judged where sessions are: a second hello never comes here.
+            Message::Hello(_) => {}
+            Message::Channels(channels) => self.on_channels(now, session, channels),
+            Message::Certificates(chains) => self.on_certificates(now, session, chains),
+            Message::WantCertificates(members) => self.on_want_certificates(from, &members),
+            Message::Alives(records) => {
+                for record in records {
+                    self.take_in(now, from, SignedStatement::Alive(record.alive, record.internal));
+                }
+            }
+            Message::AliveDigest(marks) => {
+                self.with_membership(now, membership::Input::Digest { from, marks });
+            }
+            Message::WantAlives(members) => {
+                self.with_membership(now, membership::Input::Want { from, members });
+            }
+            Message::Question { subject, passed_on } => {
+                self.with_membership(now, membership::Input::Question { from, subject, passed_on });
+            }
+            Message::Leave(leave) => self.take_in(now, from, SignedStatement::Leave(leave)),
+            Message::Channel(channel, message) => self.on_channel_message(now, from, channel, message),
+        }
+    }
+
+    fn on_want_certificates(&mut self, from: MemberId, wanted: &[MemberId]) {
+        let Some(to) = self.ready.get(&from).copied() else {
+            return;
+        };
+        let chains: Vec<CertificateChain> = wanted
+            .iter()
+            .filter(|member| self.may_mention(**member, to))
+            .filter_map(|member| self.identities.chain(*member).cloned())
+            .take(CERTIFICATES_MAX)
+            .collect();
+        if !chains.is_empty() {
+            self.outbox.send(from, Message::Certificates(chains));
+        }
+    }
+
+    fn may_mention(&self, about: MemberId, to: OrgId) -> bool {
+        let mentions = Mentions {
+            org: self.org(),
+            identities: &self.identities,
+            membership: &self.membership,
+            shared_orgs: &self.shared_orgs,
+        };
+        mentions.are_allowed(about, to)
+    }
+
+    /// Takes in one statement up to its verification.
+    pub(super) fn take_in(&mut self, now: Now, from: MemberId, statement: SignedStatement) {
+        let kind = statement.kind();
+        let Some(identity) = self.identities.identity(statement.member()) else {
+            return self.wait_for_certificate(from, statement);
+        };
+        let key = identity.public_key();
+        if let Err(Refusal(reason)) = self.screen(now, from, &statement) {
+            return self.refuse(kind, reason, Some(from));
+        }
+        match self.pending.admit_statement(statement.digest()) {
+            Admission::Admitted => {
+                let context = self.context_of(&statement);
+                self.outbox.verify(Job::Statement { from, context, key, statement });
+            }
+            Admission::Pending => {}
+            Admission::Full => self.refuse(kind, "verifications_full", Some(from)),
+        }
+    }
+
+    fn wait_for_certificate(&mut self, from: MemberId, statement: SignedStatement) {
+        let member = statement.member();
+        self.pending.wait_for_certificate(from, statement);
+        // Certificates travel ahead of what mentions them; asking matters when one was refused or forgotten.
+        if !self.pending.has_certificates_under_way() {
+            self.outbox.send(from, Message::WantCertificates(vec![member]));
+        }
+    }
+
+    /// A certificate was accepted: what waited for it goes on.
+    pub(super) fn resume_waiting(&mut self, now: Now, member: MemberId) {
+        if self.identities.identity(member).is_none() {
+            return;
+        }
+        for (from, statement) in self.pending.take_waiting(member) {
+            self.take_in(now, from, statement);
+        }
+    }
+
+    fn context_of(&self, statement: &SignedStatement) -> [u8; 32] {
+        match statement {
+            SignedStatement::Alive(..) | SignedStatement::Leave(_) => self.config.network,
+            SignedStatement::StateInfo(channel, _)
+            | SignedStatement::Leadership(channel, _)
+            | SignedStatement::ChannelLeave(channel, _) => *channel.as_bytes(),
+        }
+    }
+
+    /// The cheap checks of the owning module.
+    fn screen(&self, now: Now, from: MemberId, statement: &SignedStatement) -> Result<(), Refusal> {
+        let context = self.membership_context();
+        match statement {
+            SignedStatement::Alive(alive, _) => self.membership.screen_alive(now, alive, from, &context),
+            SignedStatement::Leave(leave) => self.membership.screen_leave(now, leave, from, &context),
+            SignedStatement::StateInfo(channel, state) => {
+                self.require_channel_member(*channel, state.member())?;
+                self.joined(*channel)?.state_info.screen(now, state)
+            }
+            SignedStatement::Leadership(channel, claim) => {
+                self.require_channel_member(*channel, claim.member())?;
+                if self.identities.identity(claim.member()).map(|it| it.org) != Some(self.org()) {
+                    return Err(Refusal("foreign_org"));
+                }
+                self.joined(*channel)?.leadership.screen(now, claim)
+            }
+            SignedStatement::ChannelLeave(channel, leave) => {
+                self.require_channel_member(*channel, leave.member())?;
+                self.joined(*channel)?.state_info.screen_leave(now, leave)
+            }
+        }
+    }
+
+    /// A statement about a channel counts for its members only, and while they are alive.
+    fn require_channel_member(&self, channel: ChannelId, member: MemberId) -> Result<(), Refusal> {
+        let joined = self.joined(channel)?;
+        let is_entitled = self.identities.identity(member).is_some_and(|it| joined.config().may_gossip(it));
+        if !is_entitled {
+            return Err(Refusal("not_entitled"));
+        }
+        match self.membership.is_alive(member) {
+            true => Ok(()),
+            false => Err(Refusal("not_alive")),
+        }
+    }
+
+    pub(super) fn handle_judged_statement(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        digest: Digest,
+        kind: &'static str,
+        statement: Result<VerifiedStatement, SignatureError>,
+    ) {
+        self.pending.statement_done(digest);
+        let Ok(statement) = statement else {
+            return self.outbox.offence(from, Offence::BadSignature(kind));
+        };
+        // Time has passed: a newer statement, a leave or an eviction may have come in between.
+        if let Err(Refusal(reason)) = self.screen(now, from, &statement.to_signed()) {
+            return self.refuse(kind, reason, Some(from));
+        }
+        match statement {
+            VerifiedStatement::Alive(alive, internal) => {
+                self.with_membership(now, membership::Input::Alive { alive, internal, from });
+                self.outbox.set_timer(crate::timer::Timer::Dial, now.monotonic);
+            }
+            VerifiedStatement::Leave(leave) => {
+                self.with_membership(now, membership::Input::Leave { leave, from });
+            }
+            VerifiedStatement::StateInfo(channel, state) => self.hand_over_state(now, channel, state, from),
+            VerifiedStatement::Leadership(channel, claim) => self.hand_over_claim(now, channel, claim, from),
+            VerifiedStatement::ChannelLeave(channel, leave) => self.hand_over_leave(now, channel, leave),
+        }
+    }
+}

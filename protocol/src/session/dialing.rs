@@ -1,0 +1,178 @@
+//! Whom to dial and when: wanted endpoints with back-off, one attempt each at a time.
+
+use super::Config;
+use crate::time::Monotonic;
+use crate::types::{Endpoint, MemberId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// An endpoint worth dialing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DialTarget {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// Who should answer; `None` for bootstrap and anchor endpoints.
+    pub member: Option<MemberId>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Attempt {
+    is_in_flight: bool,
+    failures: u32,
+    not_before: Monotonic,
+    answered_by: Option<MemberId>,
+    is_own: bool,
+}
+
+/// The state of dialing.
+#[derive(Clone, Debug)]
+pub struct Dialing {
+    config: Config,
+    attempts: BTreeMap<Endpoint, Attempt>,
+}
+
+impl Dialing {
+    /// Nothing dialed yet.
+    pub fn new(config: Config) -> Self {
+        Self { config, attempts: BTreeMap::new() }
+    }
+
+    /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
+    /// [`Dialing::connected`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
+    /// the table stays as large as the list of wants.
+    pub fn due(
+        &mut self,
+        now: Monotonic,
+        wanted: &[DialTarget],
+        has_session: impl Fn(MemberId) -> bool,
+        room: usize,
+    ) -> Vec<DialTarget> {
+        self.attempts.retain(|endpoint, attempt| {
+            attempt.is_in_flight || wanted.iter().any(|target| target.endpoint == *endpoint)
+        });
+        let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
+        let mut due = Vec::new();
+        for target in wanted {
+            let attempt = self.attempts.entry(target.endpoint.clone()).or_default();
+            let is_connected = target.member.or(attempt.answered_by).is_some_and(&has_session);
+            let is_late_enough = attempt.not_before <= now;
+            if is_connected || attempt.is_own || attempt.is_in_flight || !is_late_enough {
+                continue;
+            }
+            if in_flight >= self.config.dials_in_flight_max || due.len() >= room {
+                break;
+            }
+            attempt.is_in_flight = true;
+            in_flight += 1;
+            due.push(target.clone());
+        }
+        due
+    }
+
+    /// A dial failed: the next one waits twice as long.
+    pub fn failed(&mut self, now: Monotonic, endpoint: &Endpoint) {
+        let config = &self.config;
+        if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            let factor = 2u32.saturating_pow(attempt.failures.min(16));
+            let backoff = config.dial_backoff_min.saturating_mul(factor).min(config.dial_backoff_max);
+            attempt.is_in_flight = false;
+            attempt.failures = attempt.failures.saturating_add(1);
+            attempt.not_before = now.saturating_add(backoff);
+        }
+    }
+
+    /// A session was opened to this endpoint.
+    pub fn connected(&mut self, endpoint: &Endpoint) {
+        if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            attempt.is_in_flight = false;
+        }
+    }
+
+    /// A member showed its certificate there: success, back-off starts anew. The shortest back-off still
+    /// stands between two dials, so that a session which is closed at once costs no more.
+    pub fn answered(&mut self, now: Monotonic, endpoint: &Endpoint, member: MemberId) {
+        if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            attempt.failures = 0;
+            attempt.not_before = now.saturating_add(self.config.dial_backoff_min);
+            attempt.answered_by = Some(member);
+        }
+    }
+
+    /// This endpoint is my own: never dial it.
+    pub fn is_mine(&mut self, endpoint: &Endpoint) {
+        self.attempts.entry(endpoint.clone()).or_default().is_own = true;
+    }
+
+    /// When the next back-off ends; the caller looks again then.
+    pub fn next_look(&self, now: Monotonic) -> Monotonic {
+        let waiting = self.attempts.values().filter(|attempt| !attempt.is_in_flight && !attempt.is_own);
+        let earliest = waiting.map(|attempt| attempt.not_before).filter(|at| *at > now).min();
+        let regular = now.saturating_add(Duration::from_secs(1));
+        earliest.map_or(regular, |at| at.min(regular))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledgercast_crypto::Digest;
+
+    fn target(port: u16, member: Option<u8>) -> DialTarget {
+        DialTarget {
+            endpoint: format!("127.0.0.1:{port}").parse().expect("valid"),
+            member: member.map(|byte| MemberId::from_digest(Digest::from_bytes([byte; 32]))),
+        }
+    }
+
+    fn at(millis: u64) -> Monotonic {
+        Monotonic::new(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn backs_off_after_failures_up_to_the_cap() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, None)];
+        let mut now = at(0);
+        let mut waits = Vec::new();
+
+        for _ in 0..9 {
+            assert_eq!(dialing.due(now, &wanted, |_| false, 64), wanted);
+            dialing.failed(now, &wanted[0].endpoint);
+            let mut next = now;
+            while dialing.due(next, &wanted, |_| false, 64).is_empty() {
+                next = next.saturating_add(Duration::from_millis(500));
+            }
+            waits.push(next.saturating_since(now).as_millis());
+            dialing.connected(&wanted[0].endpoint);
+            now = next;
+        }
+
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 25000, 25000, 25000]);
+    }
+
+    #[test]
+    fn dials_nobody_twice_at_once_nor_who_has_a_session() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, Some(1)), target(2, Some(2))];
+        let connected = wanted[1].member;
+
+        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
+        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
+
+        assert_eq!(first, [wanted[0].clone()]);
+        assert_eq!(second, []);
+    }
+
+    #[test]
+    fn a_bootstrap_endpoint_is_not_dialed_while_who_answered_there_is_connected() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, None)];
+        let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
+        dialing.due(at(0), &wanted, |_| false, 64);
+        dialing.connected(&wanted[0].endpoint);
+        dialing.answered(at(0), &wanted[0].endpoint, member);
+
+        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, 64), []);
+        assert_eq!(dialing.due(at(1000), &wanted, |_| false, 64), wanted);
+    }
+}

@@ -1,0 +1,242 @@
+//! Bytes to messages: every length, count and enum is checked before anything is kept.
+
+use super::message::{AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message};
+use super::message::{Push, Tip, WantBody, WantHeaders};
+use super::{
+    BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX, Signed,
+    Statement, proto,
+};
+use crate::ledger::{CertifiedHeader, HeaderError};
+use crate::types::{BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence};
+use bytes::Bytes;
+use ledgercast_crypto::Signature;
+use ledgercast_crypto::certificate::{Certificate, CertificateError};
+use ledgercast_crypto::digest::Digest;
+use prost::Message as _;
+use thiserror::Error;
+
+/// The most intermediates in a certificate chain.
+const INTERMEDIATES_MAX: usize = 4;
+
+/// Why bytes are not a message; an offence of whoever sent them.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// Not the protobuf message that was expected.
+    #[error("frame does not decode: {0}")]
+    Protobuf(#[from] prost::DecodeError),
+    /// A `oneof` without value: empty, or of a kind that this version does not know.
+    #[error("{0} has no content that this version knows")]
+    NoContent(&'static str),
+    /// A field has the wrong length.
+    #[error("field {field} has {found} bytes")]
+    Length {
+        /// The field's name in `gossip.proto`.
+        field: &'static str,
+        /// Its length.
+        found: usize,
+    },
+    /// A list has too many entries, or none.
+    #[error("list {field} has {found} entries, allowed are 1 to {max}")]
+    Count {
+        /// The field's name in `gossip.proto`.
+        field: &'static str,
+        /// Its count.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// An endpoint is none.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A header is none.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A certificate is none.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+pub(super) fn digest(field: &'static str, bytes: &Bytes) -> Result<Digest, DecodeError> {
+    Digest::try_from(&bytes[..]).map_err(|_| DecodeError::Length { field, found: bytes.len() })
+}
+
+pub(super) fn member(bytes: &Bytes) -> Result<MemberId, DecodeError> {
+    digest("member", bytes).map(MemberId::from_digest)
+}
+
+pub(super) fn opt_endpoint(text: &str) -> Result<Option<Endpoint>, DecodeError> {
+    match text {
+        "" => Ok(None),
+        text => Ok(Some(text.parse()?)),
+    }
+}
+
+fn channel(bytes: &Bytes) -> Result<ChannelId, DecodeError> {
+    digest("channel", bytes).map(|digest| ChannelId::from_bytes(*digest.as_bytes()))
+}
+
+fn bounded<T>(field: &'static str, list: Vec<T>, min: usize, max: usize) -> Result<Vec<T>, DecodeError> {
+    match (min..=max).contains(&list.len()) {
+        true => Ok(list),
+        false => Err(DecodeError::Count { field, found: list.len(), max }),
+    }
+}
+
+fn members(
+    field: &'static str,
+    list: &[Bytes],
+    min: usize,
+    max: usize,
+) -> Result<Vec<MemberId>, DecodeError> {
+    if !(min..=max).contains(&list.len()) {
+        return Err(DecodeError::Count { field, found: list.len(), max });
+    }
+    list.iter().map(member).collect()
+}
+
+fn mark(wire: &proto::Mark) -> Result<Mark, DecodeError> {
+    Ok(Mark {
+        member: member(&wire.member)?,
+        incarnation: Incarnation::from_millis(wire.incarnation),
+        sequence: Sequence::new(wire.sequence),
+    })
+}
+
+fn marks(field: &'static str, list: proto::MarkList) -> Result<Vec<Mark>, DecodeError> {
+    bounded(field, list.marks, 0, LIST_ENTRIES_MAX)?.iter().map(mark).collect()
+}
+
+fn signed<T: Statement>(wire: proto::Signed) -> Result<Signed<T>, DecodeError> {
+    let signature = Signature::try_from(&wire.signature[..])
+        .map_err(|_| DecodeError::Length { field: "signature", found: wire.signature.len() })?;
+    Signed::decode(wire.statement, signature)
+}
+
+fn chain(wire: proto::CertificateChain) -> Result<CertificateChain, DecodeError> {
+    let intermediates = bounded("intermediates", wire.intermediates, 0, INTERMEDIATES_MAX)?;
+    Ok(CertificateChain {
+        certificate: Certificate::from_der(wire.certificate)?,
+        intermediates: intermediates.into_iter().map(Certificate::from_der).collect::<Result<_, _>>()?,
+    })
+}
+
+fn required<T>(what: &'static str, value: Option<T>) -> Result<T, DecodeError> {
+    value.ok_or(DecodeError::NoContent(what))
+}
+
+fn alive_record(wire: proto::AliveRecord) -> Result<AliveRecord, DecodeError> {
+    let internal = wire.internal.map(|internal| {
+        let salt = <[u8; 16]>::try_from(&internal.salt[..])
+            .map_err(|_| DecodeError::Length { field: "salt", found: internal.salt.len() })?;
+        Ok::<_, DecodeError>(InternalEndpoint { salt, endpoint: internal.endpoint.parse()? })
+    });
+    Ok(AliveRecord { alive: signed(required("alive", wire.alive)?)?, internal: internal.transpose()? })
+}
+
+fn tip(wire: &proto::Tip) -> Result<Tip, DecodeError> {
+    Ok(Tip { number: BlockNumber::new(wire.number), header_hash: digest("header_hash", &wire.header_hash)? })
+}
+
+fn body_frame(wire: proto::BodyFrame) -> Result<ChannelMessage, DecodeError> {
+    if wire.payload.is_empty() || wire.payload.len() > BODY_FRAME_BYTES {
+        return Err(DecodeError::Length { field: "payload", found: wire.payload.len() });
+    }
+    let header_hash = digest("header_hash", &wire.header_hash)?;
+    Ok(ChannelMessage::BodyFrame { header_hash, index: wire.index, payload: wire.payload })
+}
+
+fn headers(wire: proto::HeaderList) -> Result<ChannelMessage, DecodeError> {
+    let headers = bounded("headers", wire.headers, 1, HEADERS_MAX)?;
+    let headers = headers.into_iter().map(CertifiedHeader::try_from).collect::<Result<_, _>>()?;
+    Ok(ChannelMessage::Headers { first: BlockNumber::new(wire.first), headers })
+}
+
+fn positive(field: &'static str, found: u32, max: usize) -> Result<u32, DecodeError> {
+    match found {
+        0 => Err(DecodeError::Count { field, found: 0, max }),
+        count => Ok(count),
+    }
+}
+
+fn channel_message(wire: proto::channel_frame::Message) -> Result<ChannelMessage, DecodeError> {
+    use proto::channel_frame::Message as Wire;
+    Ok(match wire {
+        Wire::StateDigest(list) => ChannelMessage::StateDigest(marks("state_digest", list)?),
+        Wire::States(list) => {
+            let states = bounded("states", list.statements, 1, LIST_ENTRIES_MAX)?;
+            ChannelMessage::States(states.into_iter().map(signed).collect::<Result<_, _>>()?)
+        }
+        Wire::WantStates(list) => {
+            ChannelMessage::WantStates(members("want_states", &list.members, 1, LIST_ENTRIES_MAX)?)
+        }
+        Wire::Leadership(claim) => ChannelMessage::Leadership(signed(claim)?),
+        Wire::Announce(announced) => ChannelMessage::Announce(tip(&announced)?),
+        Wire::Complete(complete) => ChannelMessage::Complete(tip(&complete)?),
+        Wire::WantHeaders(want) => ChannelMessage::WantHeaders(WantHeaders {
+            first: BlockNumber::new(want.first),
+            count: positive("want_headers", want.count, HEADERS_MAX)?,
+        }),
+        Wire::Headers(list) => headers(list)?,
+        Wire::Push(push) => ChannelMessage::Push(Push {
+            header: CertifiedHeader::try_from(required("push", push.header)?)?,
+            relay_set: digest("relay_set", &push.relay_set)?,
+            children: members("children", &push.children, 0, CHILDREN_MAX)?,
+        }),
+        Wire::BodyFrame(frame) => body_frame(frame)?,
+        Wire::WantBody(want) => ChannelMessage::WantBody(WantBody {
+            tip: Tip {
+                number: BlockNumber::new(want.number),
+                header_hash: digest("header_hash", &want.header_hash)?,
+            },
+            first_frame: want.first_frame,
+            frame_count: positive("want_body", want.frame_count, usize::MAX)?,
+        }),
+        Wire::Lacking(lacking) => ChannelMessage::Lacking(tip(&lacking)?),
+        Wire::ChannelLeave(leave) => ChannelMessage::Leave(signed(leave)?),
+        Wire::Unknown(proto::Unknown {}) => ChannelMessage::Unknown,
+    })
+}
+
+impl Message {
+    /// Decodes one frame, the whole of it. The caller bounds the frame's length by lane.
+    ///
+    /// # Errors
+    /// [`DecodeError`] names the field that is wrong.
+    pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
+        use proto::frame::Message as Wire;
+        Ok(match required("frame", proto::Frame::decode(frame)?.message)? {
+            Wire::Hello(hello) => Self::Hello(Hello {
+                version: hello.version,
+                certificate: chain(required("hello", hello.certificate)?)?,
+            }),
+            Wire::Channels(list) => {
+                let list = bounded("channels", list.channels, 0, CHANNELS_MAX)?;
+                Self::Channels(list.iter().map(channel).collect::<Result<_, _>>()?)
+            }
+            Wire::Certificates(list) => {
+                let list = bounded("certificates", list.certificates, 1, CERTIFICATES_MAX)?;
+                Self::Certificates(list.into_iter().map(chain).collect::<Result<_, _>>()?)
+            }
+            Wire::WantCertificates(list) => {
+                Self::WantCertificates(members("want_certificates", &list.members, 1, LIST_ENTRIES_MAX)?)
+            }
+            Wire::Alives(list) => {
+                let list = bounded("alives", list.alives, 1, LIST_ENTRIES_MAX)?;
+                Self::Alives(list.into_iter().map(alive_record).collect::<Result<_, _>>()?)
+            }
+            Wire::AliveDigest(list) => Self::AliveDigest(marks("alive_digest", list)?),
+            Wire::WantAlives(list) => {
+                Self::WantAlives(members("want_alives", &list.members, 1, LIST_ENTRIES_MAX)?)
+            }
+            Wire::Question(question) => Self::Question {
+                subject: mark(&required("question", question.subject)?)?,
+                passed_on: question.passed_on,
+            },
+            Wire::Leave(leave) => Self::Leave(signed(leave)?),
+            Wire::Channel(frame) => {
+                let id = channel(&frame.channel)?;
+                Self::Channel(id, channel_message(required("channel", frame.message)?)?)
+            }
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! Messages to bytes.
+
+use super::message::{AliveRecord, CertificateChain, ChannelMessage, Message, Tip};
+use super::{Signed, proto};
+use crate::types::{ChannelId, Mark, MemberId};
+use bytes::Bytes;
+use ledgercast_crypto::certificate::Certificate;
+use prost::Message as _;
+
+fn channel(id: &ChannelId) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+fn members(list: &[MemberId]) -> Vec<Bytes> {
+    list.iter().map(|member| Bytes::copy_from_slice(member.as_bytes())).collect()
+}
+
+fn mark(mark: &Mark) -> proto::Mark {
+    proto::Mark {
+        member: Bytes::copy_from_slice(mark.member.as_bytes()),
+        incarnation: mark.incarnation.as_millis(),
+        sequence: mark.sequence.as_u64(),
+    }
+}
+
+fn marks(list: &[Mark]) -> proto::MarkList {
+    proto::MarkList { marks: list.iter().map(mark).collect() }
+}
+
+fn signed<T>(statement: &Signed<T>) -> proto::Signed {
+    proto::Signed {
+        statement: statement.bytes().clone(),
+        signature: Bytes::copy_from_slice(statement.signature().as_bytes()),
+    }
+}
+
+fn chain(chain: &CertificateChain) -> proto::CertificateChain {
+    let der = |certificate: &Certificate| certificate.der().clone();
+    proto::CertificateChain {
+        certificate: der(&chain.certificate),
+        intermediates: chain.intermediates.iter().map(der).collect(),
+    }
+}
+
+fn alive_record(record: &AliveRecord) -> proto::AliveRecord {
+    proto::AliveRecord {
+        alive: Some(signed(&record.alive)),
+        internal: record.internal.as_ref().map(|internal| proto::InternalEndpoint {
+            salt: Bytes::copy_from_slice(&internal.salt),
+            endpoint: internal.endpoint.as_str().to_owned(),
+        }),
+    }
+}
+
+fn tip(tip: &Tip) -> proto::Tip {
+    proto::Tip {
+        number: tip.number.as_u64(),
+        header_hash: Bytes::copy_from_slice(tip.header_hash.as_bytes()),
+    }
+}
+
+fn channel_message(message: &ChannelMessage) -> proto::channel_frame::Message {
+    use proto::channel_frame::Message as Wire;
+    match message {
+        ChannelMessage::StateDigest(list) => Wire::StateDigest(marks(list)),
+        ChannelMessage::States(states) => {
+            Wire::States(proto::SignedList { statements: states.iter().map(signed).collect() })
+        }
+        ChannelMessage::WantStates(list) => Wire::WantStates(proto::MemberList { members: members(list) }),
+        ChannelMessage::Leadership(claim) => Wire::Leadership(signed(claim)),
+        ChannelMessage::Announce(announced) => Wire::Announce(tip(announced)),
+        ChannelMessage::Complete(complete) => Wire::Complete(tip(complete)),
+        ChannelMessage::WantHeaders(want) => {
+            Wire::WantHeaders(proto::WantHeaders { first: want.first.as_u64(), count: want.count })
+        }
+        ChannelMessage::Headers { first, headers } => Wire::Headers(proto::HeaderList {
+            first: first.as_u64(),
+            headers: headers.iter().map(Into::into).collect(),
+        }),
+        ChannelMessage::Push(push) => Wire::Push(proto::Push {
+            header: Some((&push.header).into()),
+            relay_set: Bytes::copy_from_slice(push.relay_set.as_bytes()),
+            children: members(&push.children),
+        }),
+        ChannelMessage::BodyFrame { header_hash, index, payload } => Wire::BodyFrame(proto::BodyFrame {
+            header_hash: Bytes::copy_from_slice(header_hash.as_bytes()),
+            index: *index,
+            payload: payload.clone(),
+        }),
+        ChannelMessage::WantBody(want) => Wire::WantBody(proto::WantBody {
+            number: want.tip.number.as_u64(),
+            header_hash: Bytes::copy_from_slice(want.tip.header_hash.as_bytes()),
+            first_frame: want.first_frame,
+            frame_count: want.frame_count,
+        }),
+        ChannelMessage::Lacking(lacking) => Wire::Lacking(tip(lacking)),
+        ChannelMessage::Leave(leave) => Wire::ChannelLeave(signed(leave)),
+        ChannelMessage::Unknown => Wire::Unknown(proto::Unknown {}),
+    }
+}
+
+impl Message {
+    /// The bytes of one frame.
+    pub fn encode(&self) -> Bytes {
+        use proto::frame::Message as Wire;
+        let message = match self {
+            Self::Hello(hello) => Wire::Hello(proto::Hello {
+                version: hello.version,
+                certificate: Some(chain(&hello.certificate)),
+            }),
+            Self::Channels(list) => {
+                Wire::Channels(proto::ChannelList { channels: list.iter().map(channel).collect() })
+            }
+            Self::Certificates(list) => {
+                Wire::Certificates(proto::CertificateList { certificates: list.iter().map(chain).collect() })
+            }
+            Self::WantCertificates(list) => {
+                Wire::WantCertificates(proto::MemberList { members: members(list) })
+            }
+            Self::Alives(list) => {
+                Wire::Alives(proto::AliveList { alives: list.iter().map(alive_record).collect() })
+            }
+            Self::AliveDigest(list) => Wire::AliveDigest(marks(list)),
+            Self::WantAlives(list) => Wire::WantAlives(proto::MemberList { members: members(list) }),
+            Self::Question { subject, passed_on } => {
+                Wire::Question(proto::Question { subject: Some(mark(subject)), passed_on: *passed_on })
+            }
+            Self::Leave(leave) => Wire::Leave(signed(leave)),
+            Self::Channel(id, message) => Wire::Channel(proto::ChannelFrame {
+                channel: channel(id),
+                message: Some(channel_message(message)),
+            }),
+        };
+        proto::Frame { message: Some(message) }.encode_to_vec().into()
+    }
+}

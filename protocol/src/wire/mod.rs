@@ -1,0 +1,42 @@
+//! What peers say to each other: bounded decoding of frames into checked shapes, and signed statements.
+//!
+//! ```text
+//! frame bytes ─decode──► Message (shapes, bounds) ─► peer: cheap checks ─► Job ─verify──► Verified<T>
+//!             └─ DecodeError: an offence of the session's peer
+//! ```
+//!
+//! The generated types of [`proto`] do not leave this module and `ledger`, `channel`: the rest of the crate
+//! sees [`Message`] and its parts.
+
+mod decode;
+mod encode;
+mod message;
+pub mod proto;
+mod signed;
+mod statement;
+
+pub use decode::DecodeError;
+pub use message::{
+    AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message, Push, Tip, WIRE_VERSION,
+    WantBody, WantHeaders,
+};
+pub use signed::{Signed, Statement, Verified};
+pub use statement::{Alive, ChannelLeave, Leadership, Leave, StateInfo};
+
+/// Bytes of a body that one frame carries; the last frame of a body may be shorter.
+pub const BODY_FRAME_BYTES: usize = 256 * 1024;
+
+/// The most entries that any list in a frame may have.
+pub const LIST_ENTRIES_MAX: usize = 4096;
+
+/// The most channels that a session may name.
+pub const CHANNELS_MAX: usize = 1024;
+
+/// The most headers that one frame carries.
+pub const HEADERS_MAX: usize = 1024;
+
+/// The most children that a push may name: the tree's width for 4,096 relays.
+pub const CHILDREN_MAX: usize = 64;
+
+/// The most certificates that one frame carries.
+pub const CERTIFICATES_MAX: usize = 64;

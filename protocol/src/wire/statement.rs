@@ -1,0 +1,244 @@
+//! The statements that members sign.
+
+use super::decode::{digest, member, opt_endpoint};
+use super::{DecodeError, Statement, proto};
+use crate::time::WallTime;
+use crate::types::{BlockNumber, Endpoint, Height, Incarnation, Mark, MemberId, Sequence};
+use bytes::Bytes;
+use ledgercast_crypto::digest::Digest;
+use ledgercast_crypto::signature::Namespace;
+use prost::Message as _;
+
+/// "I am alive, and reachable there."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alive {
+    /// Who.
+    pub member: MemberId,
+    /// The life of its process.
+    pub incarnation: Incarnation,
+    /// Grows with each alive.
+    pub sequence: Sequence,
+    /// The member's wall clock when it signed.
+    pub wall_time: WallTime,
+    /// For other orgs; `None`: not known outside its org.
+    pub external_endpoint: Option<Endpoint>,
+    /// Commits to the endpoint for its own org.
+    pub internal_hash: Digest,
+}
+
+/// "I stop now."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// Who.
+    pub member: MemberId,
+    /// The life that ends.
+    pub incarnation: Incarnation,
+    /// Above every alive of that life.
+    pub sequence: Sequence,
+}
+
+/// "This is how far I am on this channel."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateInfo {
+    /// Who.
+    pub member: MemberId,
+    /// The life of its process.
+    pub incarnation: Incarnation,
+    /// Grows with each state info.
+    pub sequence: Sequence,
+    /// Header hash of its newest block.
+    pub tip_hash: Digest,
+    /// Number of blocks held.
+    pub height: Height,
+    /// The oldest block that it can serve.
+    pub first_block: BlockNumber,
+}
+
+/// "I pull blocks for my org", or "I do not".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// Who.
+    pub member: MemberId,
+    /// For which epoch.
+    pub epoch: u64,
+    /// The life of its process.
+    pub incarnation: Incarnation,
+    /// Grows with each claim.
+    pub sequence: Sequence,
+    /// Leading or yielding.
+    pub leading: bool,
+    /// The claim ends then.
+    pub until: WallTime,
+}
+
+/// "I leave this channel."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelLeave {
+    /// Who.
+    pub member: MemberId,
+    /// The life of its process.
+    pub incarnation: Incarnation,
+    /// Above every state info of that life.
+    pub sequence: Sequence,
+}
+
+fn bytes(member: MemberId) -> Bytes {
+    Bytes::copy_from_slice(member.as_bytes())
+}
+
+fn text(endpoint: Option<&Endpoint>) -> String {
+    endpoint.map_or_else(String::new, |endpoint| endpoint.as_str().to_owned())
+}
+
+impl Statement for Alive {
+    const NAMESPACE: Namespace = Namespace::Alive;
+
+    fn encode(&self) -> Bytes {
+        proto::Alive {
+            member: bytes(self.member),
+            incarnation: self.incarnation.as_millis(),
+            sequence: self.sequence.as_u64(),
+            wall_time_ms: self.wall_time.as_millis(),
+            external_endpoint: text(self.external_endpoint.as_ref()),
+            internal_hash: Bytes::copy_from_slice(self.internal_hash.as_bytes()),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let wire = proto::Alive::decode(bytes)?;
+        Ok(Self {
+            member: member(&wire.member)?,
+            incarnation: Incarnation::from_millis(wire.incarnation),
+            sequence: Sequence::new(wire.sequence),
+            wall_time: WallTime::from_millis(wire.wall_time_ms),
+            external_endpoint: opt_endpoint(&wire.external_endpoint)?,
+            internal_hash: digest("internal_hash", &wire.internal_hash)?,
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
+
+impl Statement for Leave {
+    const NAMESPACE: Namespace = Namespace::Leave;
+
+    fn encode(&self) -> Bytes {
+        proto::Leave {
+            member: bytes(self.member),
+            incarnation: self.incarnation.as_millis(),
+            sequence: self.sequence.as_u64(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let wire = proto::Leave::decode(bytes)?;
+        Ok(Self {
+            member: member(&wire.member)?,
+            incarnation: Incarnation::from_millis(wire.incarnation),
+            sequence: Sequence::new(wire.sequence),
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
+
+impl Statement for StateInfo {
+    const NAMESPACE: Namespace = Namespace::StateInfo;
+
+    fn encode(&self) -> Bytes {
+        proto::StateInfo {
+            member: bytes(self.member),
+            incarnation: self.incarnation.as_millis(),
+            sequence: self.sequence.as_u64(),
+            tip_hash: Bytes::copy_from_slice(self.tip_hash.as_bytes()),
+            height: self.height.as_u64(),
+            first_block: self.first_block.as_u64(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let wire = proto::StateInfo::decode(bytes)?;
+        Ok(Self {
+            member: member(&wire.member)?,
+            incarnation: Incarnation::from_millis(wire.incarnation),
+            sequence: Sequence::new(wire.sequence),
+            tip_hash: digest("tip_hash", &wire.tip_hash)?,
+            height: Height::new(wire.height),
+            first_block: BlockNumber::new(wire.first_block),
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
+
+impl Statement for Leadership {
+    const NAMESPACE: Namespace = Namespace::Leadership;
+
+    fn encode(&self) -> Bytes {
+        proto::Leadership {
+            member: bytes(self.member),
+            epoch: self.epoch,
+            incarnation: self.incarnation.as_millis(),
+            sequence: self.sequence.as_u64(),
+            leading: self.leading,
+            until_ms: self.until.as_millis(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let wire = proto::Leadership::decode(bytes)?;
+        Ok(Self {
+            member: member(&wire.member)?,
+            epoch: wire.epoch,
+            incarnation: Incarnation::from_millis(wire.incarnation),
+            sequence: Sequence::new(wire.sequence),
+            leading: wire.leading,
+            until: WallTime::from_millis(wire.until_ms),
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
+
+impl Statement for ChannelLeave {
+    const NAMESPACE: Namespace = Namespace::Leave;
+
+    fn encode(&self) -> Bytes {
+        proto::ChannelLeave {
+            member: bytes(self.member),
+            incarnation: self.incarnation.as_millis(),
+            sequence: self.sequence.as_u64(),
+        }
+        .encode_to_vec()
+        .into()
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let wire = proto::ChannelLeave::decode(bytes)?;
+        Ok(Self {
+            member: member(&wire.member)?,
+            incarnation: Incarnation::from_millis(wire.incarnation),
+            sequence: Sequence::new(wire.sequence),
+        })
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+    }
+}
