@@ -1,0 +1,77 @@
+//! Organisations with CAs, and certificates of their peers and clients; all of it follows from the seed.
+
+use crate::clock::WORLD_START_MILLIS;
+use crate::random::Random;
+use ledgercast_crypto::issue::{Authority, Enrolment, IssueError, Validity};
+use ledgercast_crypto::{Certificate, Identity, OrgRoots, Role, Roster, SecretKey};
+use ledgercast_protocol::peer::OwnIdentity;
+use ledgercast_protocol::wire::CertificateChain;
+use std::sync::Arc;
+
+/// Certificates are valid from a year before the world's start for twenty years.
+const VALIDITY: Validity = Validity {
+    not_before: WORLD_START_MILLIS / 1000 - 365 * 24 * 3600,
+    not_after: WORLD_START_MILLIS / 1000 + 19 * 365 * 24 * 3600,
+};
+
+#[derive(Debug)]
+pub(crate) struct Org {
+    pub(crate) name: String,
+    pub(crate) roots: OrgRoots,
+    pub(crate) roster: Arc<Roster>,
+    authority: Authority,
+}
+
+/// What a node keeps of itself across restarts.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    pub(crate) identity: Identity,
+    pub(crate) chain: CertificateChain,
+    pub(crate) key: SecretKey,
+    pub(crate) roster: Arc<Roster>,
+}
+
+impl Org {
+    pub(crate) fn create(index: usize, random: &mut Random) -> Result<Self, IssueError> {
+        let name = format!("org{}", index + 1);
+        let authority = Authority::reproducible(SecretKey::from_seed(random.seed()), &name, VALIDITY)?;
+        let roots = OrgRoots::new(name.clone(), vec![authority.certificate().clone()]);
+        let roster = Roster::try_new([roots.clone()]).expect("a fresh root makes a roster");
+        Ok(Self { name, roots, roster: Arc::new(roster), authority })
+    }
+
+    /// Certifies a new key of a peer.
+    pub(crate) fn enrol_peer(
+        &self,
+        common_name: &str,
+        random: &mut Random,
+    ) -> Result<Credentials, IssueError> {
+        let key = SecretKey::from_seed(random.seed());
+        let certificate = self.certify(&key, common_name, Role::Peer)?;
+        let at = WORLD_START_MILLIS / 1000;
+        let identity = self.roster.verify(&certificate, &[], at).expect("our own CA has just signed it");
+        let chain = CertificateChain { certificate, intermediates: Vec::new() };
+        Ok(Credentials { identity, chain, key, roster: self.roster.clone() })
+    }
+
+    /// Certifies a key for a role.
+    pub(crate) fn certify(
+        &self,
+        key: &SecretKey,
+        common_name: &str,
+        role: Role,
+    ) -> Result<Certificate, IssueError> {
+        self.authority.enrol(&key.public(), &Enrolment { common_name, role, validity: VALIDITY })
+    }
+}
+
+impl Credentials {
+    pub(crate) fn own(&self) -> OwnIdentity {
+        OwnIdentity {
+            identity: self.identity.clone(),
+            chain: self.chain.clone(),
+            key: self.key.clone(),
+            roster: self.roster.clone(),
+        }
+    }
+}
