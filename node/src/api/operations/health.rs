@@ -1,0 +1,88 @@
+//! Probes: alive when the process answers, ready when every joined channel is close to the best proven
+//! height.
+
+use super::Shared;
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use ledgercast_protocol::peer::Snapshot;
+use serde::Serialize;
+
+/// When a peer counts as ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// A channel may be this many blocks behind the best proven height. Default 5 (the design's "a few").
+    pub blocks_behind_max: u64,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self { blocks_behind_max: 5 }
+    }
+}
+
+/// One check of readiness.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What is checked.
+    pub name: String,
+    /// Whether it passes.
+    pub is_passing: bool,
+    /// The figures behind it.
+    pub detail: String,
+}
+
+impl Readiness {
+    /// Checks a view, channel by channel.
+    pub fn check(&self, view: &Snapshot) -> Vec<Check> {
+        view.channels
+            .iter()
+            .map(|channel| {
+                let behind = channel.proven_height.saturating_sub(channel.height);
+                Check {
+                    name: format!("channel:{}", channel.name),
+                    is_passing: channel.failure.is_none() && behind <= self.blocks_behind_max,
+                    detail: channel.failure.clone().unwrap_or_else(|| {
+                        format!("height {} of {} proven", channel.height, channel.proven_height)
+                    }),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The process answers.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// The node's task answers: it is not stuck.
+pub(super) async fn healthz(State(shared): State<Shared>) -> Response {
+    match shared.node.checks().await {
+        Ok(_) => Json(serde_json::json!({ "status": "OK" })).into_response(),
+        Err(error) => unavailable(&error.to_string()),
+    }
+}
+
+pub(super) async fn readyz(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let checks = match shared.node.checks().await {
+        Ok(checks) => checks,
+        Err(error) => return unavailable(&error.to_string()),
+    };
+    let is_ready = checks.iter().all(|check| check.is_passing);
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let is_verbose = query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("verbose")));
+    match is_verbose {
+        true => (status, Json(serde_json::json!({ "is_ready": is_ready, "checks": checks }))).into_response(),
+        false => (status, if is_ready { "ok\n" } else { "not ready; see /readyz?verbose\n" }).into_response(),
+    }
+}
+
+pub(super) async fn version(State(shared): State<Shared>) -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "kind": shared.node.kind() }))
+}
+
+pub(super) fn unavailable(cause: &str) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({ "error": cause }))).into_response()
+}

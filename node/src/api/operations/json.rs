@@ -1,0 +1,177 @@
+//! The peer's view and its events as JSON: ids as hex, times in milliseconds, names beside ids where known.
+
+use ledgercast_protocol::Event;
+use ledgercast_protocol::event::{BlockTrace, EvictionReason, Route, Source};
+use ledgercast_protocol::membership::MemberStatus;
+use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, Snapshot};
+use ledgercast_protocol::time::Monotonic;
+use serde_json::{Value, json};
+
+pub(super) fn member(view: &MemberSnapshot, all: &Snapshot) -> Value {
+    let (state, reason) = status(&view.status);
+    json!({
+        "member": view.member.to_string(),
+        "name": view.common_name,
+        "org": all.org_names.get(&view.org),
+        "org_id": view.org.to_string(),
+        "endpoint": view.endpoint.as_ref().map(ToString::to_string),
+        "state": state,
+        "reason": reason,
+        "incarnation": view.incarnation.as_millis(),
+        "silent_ms": millis(view.silent_for),
+        "is_connected": view.is_connected,
+    })
+}
+
+pub(super) fn channel(view: &ChannelSnapshot) -> Value {
+    json!({
+        "channel": view.channel.to_string(),
+        "name": view.name.as_str(),
+        "height": view.height,
+        "proven_height": view.proven_height,
+        "tip_hash": view.tip.header_hash.to_string(),
+        "leader": view.leader.map(|leader| leader.to_string()),
+        "is_leader": view.is_leader,
+        "can_reach_orderer": view.can_reach_orderer,
+        "failure": view.failure,
+        "payload_buffer_bytes": view.payload_buffer_bytes,
+        "neighbours": view.neighbours.iter().map(|it| json!({
+            "member": it.member.to_string(),
+            "claimed_height": it.claimed_height.as_u64(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+pub(super) fn status(status: &MemberStatus) -> (&'static str, Option<&'static str>) {
+    match status {
+        MemberStatus::Alive => ("alive", None),
+        MemberStatus::Evicted { reason, .. } => ("evicted", Some(eviction(*reason))),
+        MemberStatus::Left => ("left", None),
+    }
+}
+
+fn eviction(reason: EvictionReason) -> &'static str {
+    match reason {
+        EvictionReason::Silence => "silence",
+        EvictionReason::Refused => "refused",
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn at(monotonic: Monotonic) -> u64 {
+    millis(monotonic.since_start())
+}
+
+/// An event as a kind and its fields.
+pub(super) fn event(event: &Event) -> (&'static str, Value) {
+    match event {
+        Event::SessionReady { session, member, org, is_dialed } => (
+            "session_ready",
+            json!({
+                "session": session.0,
+                "member": member.to_string(),
+                "org_id": org.to_string(),
+                "is_dialed": is_dialed,
+            }),
+        ),
+        Event::SessionClosed { session, member, reason } => (
+            "session_closed",
+            json!({
+                "session": session.0,
+                "member": member.map(|it| it.to_string()),
+                "reason": reason.as_ref().map(|it| format!("{it:?}")),
+            }),
+        ),
+        Event::MemberJoined { member, org, incarnation, endpoint, is_return } => (
+            "member_joined",
+            json!({
+                "member": member.to_string(),
+                "org_id": org.to_string(),
+                "incarnation": incarnation.as_millis(),
+                "endpoint": endpoint.as_ref().map(ToString::to_string),
+                "is_return": is_return,
+            }),
+        ),
+        Event::MemberRestarted { member, incarnation } => (
+            "member_restarted",
+            json!({ "member": member.to_string(), "incarnation": incarnation.as_millis() }),
+        ),
+        Event::MemberEvicted { member, silent_for, reason } => (
+            "member_evicted",
+            json!({
+                "member": member.to_string(),
+                "silent_ms": millis(*silent_for),
+                "reason": eviction(*reason),
+            }),
+        ),
+        Event::MemberLeft { member } => ("member_left", json!({ "member": member.to_string() })),
+        Event::Paused { lost } => ("paused", json!({ "lost_ms": millis(*lost) })),
+        Event::Refused { kind, reason, member } => {
+            ("refused", json!({ "kind": kind, "reason": reason, "member": member.map(|it| it.to_string()) }))
+        }
+        Event::Offence { member, offence } => (
+            "offence",
+            json!({
+                "member": member.to_string(),
+                "reason": offence.reason(),
+                "detail": offence.to_string(),
+            }),
+        ),
+        Event::ChannelJoined { channel, name, height } => (
+            "channel_joined",
+            json!({ "channel": channel.to_string(), "name": name.as_str(), "height": height }),
+        ),
+        Event::ChannelLeft { channel } => ("channel_left", json!({ "channel": channel.to_string() })),
+        Event::LeadershipChanged { channel, leader, is_me } => (
+            "leadership_changed",
+            json!({
+                "channel": channel.to_string(),
+                "leader": leader.map(|it| it.to_string()),
+                "is_me": is_me,
+            }),
+        ),
+        Event::BlockCommitted { header, trace } => (
+            "block_committed",
+            json!({
+                "channel": header.channel().to_string(),
+                "block": header.number().as_u64(),
+                "hash": header.hash().to_string(),
+                "trace": self::trace(trace),
+            }),
+        ),
+        Event::CommitFailed { channel, number, error } => (
+            "commit_failed",
+            json!({ "channel": channel.to_string(), "block": number.as_u64(), "error": error }),
+        ),
+    }
+}
+
+fn source(source: Source) -> String {
+    match source {
+        Source::Peer(member) => member.to_string(),
+        Source::Orderer => "orderer".to_owned(),
+    }
+}
+
+fn trace(trace: &BlockTrace) -> Value {
+    let route = |route| match route {
+        Route::Feed => "feed",
+        Route::Push => "push",
+        Route::Repair => "repair",
+        Route::RangeSync => "range_sync",
+    };
+    json!({
+        "announced": trace.announced.map(|(by, when)| json!({ "by": by.to_string(), "at_ms": at(when) })),
+        "header": trace.header.map(|(from, when)| json!({ "from": source(from), "at_ms": at(when) })),
+        "body": trace.body.map(|(from, via, when)| {
+            json!({ "from": source(from), "route": route(via), "at_ms": at(when) })
+        }),
+        "verified_at_ms": trace.verified.map(at),
+        "committed_at_ms": trace.committed.map(at),
+        "questions": trace.questions,
+        "duplicate_bytes": trace.duplicate_bytes,
+    })
+}

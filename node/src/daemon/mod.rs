@@ -1,0 +1,114 @@
+//! From a command line to a running daemon, and back down on SIGTERM or Ctrl-C.
+
+mod notify;
+mod orderer;
+mod peer;
+
+pub(crate) use orderer::orderer;
+pub(crate) use peer::peer;
+
+use crate::api::grpc::GrpcServer;
+use crate::api::operations::Operations;
+use crate::cli::Home;
+use crate::config::{self, ConfigError, ConfigFile, StoreSection};
+use crate::failure::Failure;
+use crate::store::RocksDbStore;
+use ledgercast_crypto::msp::Msp;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long everything may take to stop before the process ends anyway.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A configuration file that was read, and the folder that its paths start at.
+struct Loaded<T> {
+    file: PathBuf,
+    folder: PathBuf,
+    config: T,
+}
+
+fn load<T: ConfigFile>(home: &Home, name: &str) -> Result<Loaded<T>, Failure> {
+    let file = home.config.clone().unwrap_or_else(|| home.home.join(name));
+    let config = config::load(&file).map_err(Failure::refused)?;
+    let folder = file.parent().map_or_else(PathBuf::new, Path::to_owned);
+    Ok(Loaded { file, folder, config })
+}
+
+impl<T> Loaded<T> {
+    fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    fn wrong(&self, section: &'static str, key: &'static str, error: impl ToString) -> Failure {
+        let place = config::place_of(&self.file, section, key);
+        Failure::refused(ConfigError::Value { place, section, key, error: error.to_string() })
+    }
+
+    fn msp(&self, path: &Path) -> Result<Msp, Failure> {
+        Msp::load(&self.path(path)).map_err(Failure::refused)
+    }
+
+    fn store(&self, section: &StoreSection) -> Result<Arc<RocksDbStore>, Failure> {
+        RocksDbStore::open(&self.path(&section.path)).map(Arc::new).map_err(Failure::refused)
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start the runtime: {error}")))
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn stop_requested() -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::failed)?,
+    }
+    tracing::info!("stopping; a second Ctrl-C stops at once");
+    tokio::spawn(async {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+    Ok(())
+}
+
+/// Runs a daemon to its end; what still blocks after that is given up.
+fn block_on(run: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(run);
+    runtime.shutdown_timeout(STOP_TIMEOUT);
+    result
+}
+
+/// Serves both APIs until `stop` is cancelled.
+fn serve_all(operations: Operations, api: GrpcServer, stop: CancellationToken) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    let operations_stop = stop.clone();
+    tasks.spawn(async move {
+        if let Err(error) = operations.serve(operations_stop).await {
+            tracing::error!(%error, "operations HTTP ended");
+        }
+    });
+    tasks.spawn(async move {
+        if let Err(error) = api.serve(stop).await {
+            tracing::error!(%error, "gRPC ended");
+        }
+    });
+    tasks.close();
+    tasks
+}
+
+/// Lets a stop take its time, up to a bound.
+async fn bounded(stopping: impl Future<Output = ()>) {
+    if tokio::time::timeout(STOP_TIMEOUT, stopping).await.is_err() {
+        tracing::warn!(?STOP_TIMEOUT, "not everything stopped in time; what was acknowledged is durable");
+    }
+}

@@ -1,0 +1,84 @@
+//! What the log says about events: structured, with channel, height and peer; floods are thinned out and
+//! counted.
+
+use ledgercast_protocol::Event;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Equal refusals are logged once in this time, with the count of those left out.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+static REFUSALS: Mutex<BTreeMap<(&'static str, &'static str), Thinned>> = Mutex::new(BTreeMap::new());
+
+struct Thinned {
+    logged_at: Instant,
+    left_out: u64,
+}
+
+/// Writes one event to the log.
+pub(crate) fn log(event: &Event) {
+    match event {
+        Event::SessionReady { session, member, is_dialed, .. } => {
+            tracing::debug!(%session, peer = %member.short(), is_dialed, "session ready");
+        }
+        Event::SessionClosed { session, member, reason } => {
+            let peer = member.map(|member| member.short());
+            tracing::debug!(%session, peer, ?reason, "session closed");
+        }
+        Event::MemberJoined { member, endpoint, is_return, .. } => {
+            let endpoint = endpoint.as_ref().map(ToString::to_string);
+            tracing::info!(peer = %member.short(), endpoint, is_return, "member joined");
+        }
+        Event::MemberRestarted { member, incarnation } => {
+            tracing::info!(peer = %member.short(), %incarnation, "member restarted");
+        }
+        Event::MemberEvicted { member, silent_for, reason } => {
+            tracing::warn!(peer = %member.short(), ?silent_for, ?reason, "member evicted");
+        }
+        Event::MemberLeft { member } => tracing::info!(peer = %member.short(), "member left"),
+        Event::Paused { lost } => {
+            tracing::warn!(
+                ?lost,
+                "this process was paused or overloaded; nobody's silence counts for that time"
+            );
+        }
+        Event::Refused { kind, reason, member } => log_refusal(kind, reason, member.map(|it| it.short())),
+        Event::Offence { member, offence } => {
+            tracing::warn!(peer = %member.short(), %offence, "offence");
+        }
+        Event::ChannelJoined { channel, name, height } => {
+            tracing::info!(%name, %channel, height, "channel joined");
+        }
+        Event::ChannelLeft { channel } => tracing::info!(%channel, "channel left"),
+        Event::LeadershipChanged { channel, leader, is_me } => {
+            let leader = leader.map(|member| member.short());
+            tracing::info!(?channel, leader, is_me, "leader changed");
+        }
+        Event::BlockCommitted { header, trace } => {
+            let route = trace.body.map(|(_, route, _)| route);
+            let height = header.number().height();
+            tracing::debug!(channel = ?header.channel(), %height, ?route, "committed");
+        }
+        Event::CommitFailed { channel, number, error } => {
+            tracing::error!(?channel, block = %number, error, "commit failed; it stands still until restart");
+        }
+    }
+}
+
+fn log_refusal(kind: &'static str, reason: &'static str, peer: Option<String>) {
+    let now = Instant::now();
+    let Ok(mut refusals) = REFUSALS.lock() else {
+        return;
+    };
+    let before = refusals.get_mut(&(kind, reason));
+    if let Some(thinned) = before
+        && now.duration_since(thinned.logged_at) < REFUSAL_INTERVAL
+    {
+        thinned.left_out += 1;
+        return;
+    }
+    let fresh = Thinned { logged_at: now, left_out: 0 };
+    let left_out = refusals.insert((kind, reason), fresh).map_or(0, |thinned| thinned.left_out);
+    tracing::debug!(kind, reason, peer, left_out, "refused");
+}

@@ -1,0 +1,339 @@
+//! A running peer: identity, store, transport, core and feeds put together, and taken apart in order.
+//!
+//! ```text
+//! start: MSP ► store ► restored state ► core ► network ► (APIs, by the caller)
+//! stop:  APIs ► core says good-bye ► verifiers ► committer ► feeds ► network ► store
+//! ```
+
+use crate::clock::Clock;
+use crate::committer::Committer;
+use crate::core::{Core, CoreHandle, Stopped, Surroundings};
+use crate::feed::{Configs, FeedConfig, Feeds};
+use crate::metrics::Metrics;
+use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle};
+use crate::verify_pool::VerifyPool;
+use ledgercast_crypto::msp::{Msp, MspError};
+use ledgercast_crypto::{CertificateError, Role, RosterError};
+use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::input::Command;
+use ledgercast_protocol::ledger::{BlockError, VerifiedBlock, VerifiedHeader};
+use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
+use ledgercast_protocol::peer::{OwnIdentity, Peer, PeerConfig, RestoredChannel, RestoredState};
+use ledgercast_protocol::store::{BlockStore, MetaKey, StoreError, StoredChannel};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, ChannelName, Incarnation};
+use ledgercast_protocol::wire::CertificateChain;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a peer is started with.
+pub struct PeerSettings {
+    /// The protocol's configuration.
+    pub protocol: PeerConfig,
+    /// Identity, key and TLS pair.
+    pub msp: Msp,
+    /// Where to accept other peers.
+    pub listen: Vec<SocketAddr>,
+    /// Bounds of the transport.
+    pub limits: Limits,
+    /// Times of orderer feeds.
+    pub feed: FeedConfig,
+    /// Threads that verify.
+    pub verify_threads: usize,
+    /// Verifications that may wait.
+    pub verify_queue_max: usize,
+    /// Events that a slow listener may lag behind before it loses the oldest.
+    pub events_max: usize,
+    /// Where blocks are kept.
+    pub store: Arc<dyn BlockStore>,
+}
+
+/// Why a peer does not start; nothing is left running.
+#[derive(Debug, Error)]
+pub enum PeerError {
+    /// The identity is not acceptable.
+    #[error(transparent)]
+    Msp(#[from] MspError),
+    /// The org's roots do not fit together.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The certificate is not a peer's.
+    #[error("{0}; a peer needs a certificate with the organisational unit `peer`")]
+    Role(CertificateError),
+    /// There is no TLS pair.
+    #[error("no TLS pair: put ca.crt, server.crt and server.key into the folder tls/ beside msp/")]
+    NoTls,
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored chain is damaged.
+    #[error("channel {name}: {cause}")]
+    Chain {
+        /// The channel's alias.
+        name: ChannelName,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The transport does not start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(String),
+    /// The operating system gives no threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a channel cannot be joined or left; nothing has changed.
+#[derive(Debug, Error)]
+pub enum JoinError {
+    /// The genesis block does not name my org as a reader.
+    #[error("channel {name} does not admit org {org}: its genesis block names no such org as reader")]
+    NotEntitled {
+        /// The channel's alias.
+        name: ChannelName,
+        /// My org.
+        org: String,
+    },
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The channel is not joined.
+    #[error("channel {0} is not joined")]
+    NotJoined(ChannelId),
+    /// The peer stops.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// A running peer.
+pub struct PeerNode {
+    core: CoreHandle,
+    store: Arc<dyn BlockStore>,
+    network: NetworkHandle,
+    metrics: Arc<Metrics>,
+    configs: Configs,
+    org: ledgercast_crypto::OrgId,
+    org_name: String,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl PeerNode {
+    /// Starts everything but the APIs; needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`PeerError`] names the cause; nothing is left running.
+    pub async fn start(settings: PeerSettings) -> Result<Arc<Self>, PeerError> {
+        let clock = Clock::start();
+        let now = clock.now();
+        let identity = settings.msp.identity(now.wall.as_seconds())?;
+        identity.require_role(Role::Peer).map_err(PeerError::Role)?;
+        let tls = Arc::new(settings.msp.tls.clone().ok_or(PeerError::NoTls)?);
+        let (org, org_name) = (identity.org, identity.org_name.clone());
+        let own = OwnIdentity {
+            chain: CertificateChain {
+                certificate: settings.msp.certificate.clone(),
+                intermediates: settings.msp.chain.clone(),
+            },
+            key: settings.msp.key.clone(),
+            roster: Arc::new(settings.msp.roster()?),
+            identity,
+        };
+        let store = settings.store;
+        let restored = restore(store.as_ref())?;
+        let configs: Configs = Arc::new(Mutex::new(
+            restored
+                .channels
+                .iter()
+                .map(|channel| (channel.genesis.channel(), Arc::clone(channel.genesis.config())))
+                .collect::<BTreeMap<_, _>>(),
+        ));
+        let (network, events) = Network::start(NetworkConfig {
+            listen: settings.listen,
+            key: settings.msp.key.clone(),
+            network_id: settings.protocol.network.to_vec(),
+            limits: settings.limits,
+        })?;
+        let (inputs, input_receiver) = mpsc::unbounded_channel();
+        let tasks = TaskTracker::new();
+        let metrics = Arc::new(Metrics::default());
+        let around = Surroundings {
+            clock,
+            network: network.clone(),
+            store: Arc::clone(&store),
+            pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
+            committer: Committer::start(Arc::clone(&store), inputs.clone())?,
+            feeds: Feeds::new(settings.feed, tls, Arc::clone(&configs), inputs.clone(), tasks.clone()),
+            inputs,
+            metrics: Arc::clone(&metrics),
+        };
+        let peer = Peer::new(settings.protocol, own, restored, now, random_seed()?);
+        let (core, sources, handle) = Core::new(peer, around, events, input_receiver, settings.events_max);
+        let stop = CancellationToken::new();
+        let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
+        tasks.spawn(async move {
+            // However the core ends, everything else is to end as well.
+            let _guard = guard;
+            core.run(sources, core_stop).await;
+        });
+        Ok(Arc::new(Self { core: handle, store, network, metrics, configs, org, org_name, stop, tasks }))
+    }
+
+    /// The core, for questions and events.
+    pub fn core(&self) -> &CoreHandle {
+        &self.core
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Arc<dyn BlockStore> {
+        &self.store
+    }
+
+    /// The transport, for its counters.
+    pub fn network(&self) -> &NetworkHandle {
+        &self.network
+    }
+
+    /// What has been counted since the start.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The configs of joined channels.
+    pub fn configs(&self) -> &Configs {
+        &self.configs
+    }
+
+    /// Joins a channel; joining it again changes nothing. Goes on to its end when the caller gives up
+    /// waiting.
+    ///
+    /// # Errors
+    /// [`JoinError`] names the cause; nothing has changed.
+    pub async fn join(self: &Arc<Self>, name: ChannelName, genesis: Genesis) -> Result<(), JoinError> {
+        if !genesis.config().is_member_org(self.org) {
+            return Err(JoinError::NotEntitled { name, org: self.org_name.clone() });
+        }
+        let node = Arc::clone(self);
+        completed(tokio::spawn(async move { node.join_entitled(name, genesis).await })).await
+    }
+
+    async fn join_entitled(&self, name: ChannelName, genesis: Genesis) -> Result<(), JoinError> {
+        let (store, held_name, held) = (Arc::clone(&self.store), name.clone(), genesis.clone());
+        off_the_workers(move || create_unless_held(store.as_ref(), &held_name, &held)).await?;
+        if let Ok(mut configs) = self.configs.lock() {
+            configs.insert(genesis.channel(), Arc::clone(genesis.config()));
+        }
+        // Nothing happens in the core if it has joined already.
+        Ok(self.core.command(Command::Join { name, genesis }).await?)
+    }
+
+    /// Leaves a channel, announced to its members, and deletes its blocks. May be asked again after a
+    /// failure; goes on to its end when the caller gives up waiting.
+    ///
+    /// # Errors
+    /// [`JoinError`] names the cause.
+    pub async fn leave(self: &Arc<Self>, channel: ChannelId) -> Result<(), JoinError> {
+        let node = Arc::clone(self);
+        completed(tokio::spawn(async move { node.leave_joined(channel).await })).await
+    }
+
+    async fn leave_joined(&self, channel: ChannelId) -> Result<(), JoinError> {
+        if !self.configs.lock().is_ok_and(|configs| configs.contains_key(&channel)) {
+            return Err(JoinError::NotJoined(channel));
+        }
+        self.core.command(Command::Leave { channel }).await?;
+        let store = Arc::clone(&self.store);
+        off_the_workers(move || store.remove_channel(channel)).await?;
+        if let Ok(mut configs) = self.configs.lock() {
+            configs.remove(&channel);
+        }
+        Ok(())
+    }
+
+    /// Resolves when the core has ended, whether it was told to or not.
+    pub async fn ended(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Says good-bye, ends all sessions and finishes commits under way.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        // The core drops its verifiers and its committer, which finish what they have begun.
+        self.tasks.wait().await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.network.shutdown()).await;
+    }
+}
+
+/// How long the transport may take to close its connections.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Waits for a change that runs to its end by itself.
+async fn completed(change: JoinHandle<Result<(), JoinError>>) -> Result<(), JoinError> {
+    // It is never aborted: it ends without an answer only when the runtime does.
+    change.await.unwrap_or(Err(JoinError::Stopped(Stopped)))
+}
+
+/// Runs disk work where it holds up nobody.
+async fn off_the_workers(
+    work: impl FnOnce() -> Result<(), StoreError> + Send + 'static,
+) -> Result<(), JoinError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(JoinError::Stopped(Stopped)),
+    }
+}
+
+fn create_unless_held(
+    store: &dyn BlockStore,
+    name: &ChannelName,
+    genesis: &Genesis,
+) -> Result<(), StoreError> {
+    let channels = store.channels()?;
+    let is_held = channels.iter().any(|held| held.genesis.hash() == genesis.hash() && held.name == *name);
+    if is_held { Ok(()) } else { store.create_channel(name, genesis) }
+}
+
+fn random_seed() -> Result<[u8; 32], PeerError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| PeerError::Randomness(error.to_string()))?;
+    Ok(seed)
+}
+
+fn restore(store: &dyn BlockStore) -> Result<RestoredState, PeerError> {
+    let incarnation = store.meta(MetaKey::Incarnation)?.and_then(|bytes| {
+        let millis = <[u8; 8]>::try_from(&bytes[..]).ok()?;
+        Some(Incarnation::from_millis(u64::from_be_bytes(millis)))
+    });
+    let channels = store.channels()?.into_iter().map(|channel| restore_channel(store, channel));
+    Ok(RestoredState {
+        incarnation,
+        marks: store.meta(MetaKey::Marks)?,
+        channels: channels.collect::<Result<_, _>>()?,
+    })
+}
+
+fn restore_channel(store: &dyn BlockStore, channel: StoredChannel) -> Result<RestoredChannel, PeerError> {
+    let StoredChannel { name, genesis, height } = channel;
+    let broken = |cause: String| PeerError::Chain { name: name.clone(), cause };
+    let tip = height.tip().ok_or_else(|| broken("it holds no block".to_owned()))?;
+    let header_of = |number: BlockNumber| -> Result<VerifiedHeader, PeerError> {
+        let block = store.read(genesis.channel(), number)?;
+        let block =
+            block.ok_or_else(|| broken(format!("block {number} is missing below height {height}")))?;
+        let verified =
+            VerifiedBlock::from_store(block).map_err(|error: BlockError| broken(error.to_string()))?;
+        Ok(verified.header().clone())
+    };
+    let epoch_start = BlockNumber::new(tip.as_u64() / EPOCH_BLOCKS * EPOCH_BLOCKS);
+    let (tip, epoch_start) = (header_of(tip)?, header_of(epoch_start)?);
+    Ok(RestoredChannel { name, genesis, tip, epoch_start })
+}
