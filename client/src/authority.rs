@@ -1,0 +1,166 @@
+//! An org's CAs on disk, for members and for TLS, and the homes that they enrol: what `crypto` and `testnet`
+//! share.
+//!
+//! ```text
+//! FOLDER/ca/{cert,key}.pem      signs members       FOLDER/msp/   the org's public files, for others
+//!        tlsca/{cert,key}.pem   signs TLS pairs
+//! ```
+
+use ledgercast_crypto::issue::{
+    Authority, Enrolment, IssueError, MemberFiles, TlsAuthority, TlsPair, Validity, write_new_public,
+    write_new_secret,
+};
+use ledgercast_crypto::msp::{self, MspError};
+use ledgercast_crypto::{Certificate, MemberId, OrgRoots, Role, SecretKey};
+use ledgercast_protocol::time::WallTime;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Names under which a process on this machine is reached.
+pub const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+
+/// An org's CAs.
+#[derive(Debug)]
+pub struct OrgAuthority {
+    folder: PathBuf,
+    authority: Authority,
+    tls_authority: TlsAuthority,
+    roots: OrgRoots,
+}
+
+/// A member to enrol.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Its common name.
+    pub name: &'a str,
+    /// What it may be.
+    pub role: Role,
+    /// DNS names and IP addresses under which it is reached, for its TLS certificate.
+    pub hosts: &'a [&'a str],
+    /// How long its certificates are valid.
+    pub days: u64,
+}
+
+/// Why CAs were not created or read, or a member not enrolled.
+#[derive(Debug, Error)]
+pub enum AuthorityError {
+    /// Nothing was issued, or a file could not be written.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A file cannot be read, or is refused.
+    #[error(transparent)]
+    Msp(#[from] MspError),
+}
+
+impl OrgAuthority {
+    /// Creates an org's CAs and writes them with its public files.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Issue`]; existing files are not overwritten.
+    pub fn create(folder: &Path, org: &str, now: WallTime, days: u64) -> Result<Self, AuthorityError> {
+        let validity = Validity::days_from(now.as_seconds(), days);
+        let authority = Authority::create(org, validity)?;
+        let tls_authority = TlsAuthority::create(org, validity)?;
+        let mut roots = OrgRoots::new(org, vec![authority.certificate().clone()]);
+        roots.tls_roots.push(tls_authority.certificate().clone());
+        let created = Self { folder: folder.to_owned(), authority, tls_authority, roots };
+        created.write()?;
+        Ok(created)
+    }
+
+    fn write(&self) -> Result<(), IssueError> {
+        write_new_public(&self.folder.join("ca/cert.pem"), &self.authority.certificate().to_pem())?;
+        write_new_secret(&self.folder.join("ca/key.pem"), &self.authority.key().to_pkcs8_pem())?;
+        write_new_public(&self.folder.join("tlsca/cert.pem"), &self.tls_authority.pair().certificate_pem)?;
+        write_new_secret(&self.folder.join("tlsca/key.pem"), &self.tls_authority.pair().key_pem)?;
+        self.roots.write(&self.folder.join("msp"))
+    }
+
+    /// Reads the CAs that [`OrgAuthority::create`] wrote.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] names the file.
+    pub fn load(folder: &Path) -> Result<Self, AuthorityError> {
+        let certificate = msp::load_certificate(&folder.join("ca/cert.pem"))?;
+        let key = msp::load_key(&folder.join("ca/key.pem"))?;
+        let org = certificate.org().to_owned();
+        let tls_file = folder.join("tlsca/cert.pem");
+        let certificate_pem =
+            std::fs::read_to_string(&tls_file).map_err(|error| MspError::Read { file: tls_file, error })?;
+        let pair = TlsPair { certificate_pem, key_pem: msp::read_secret(&folder.join("tlsca/key.pem"))? };
+        Ok(Self {
+            folder: folder.to_owned(),
+            authority: Authority::from_parts(certificate, key)?,
+            tls_authority: TlsAuthority::from_pair(&org, pair)?,
+            roots: msp::load_roots(&folder.join("msp"), &org)?,
+        })
+    }
+
+    /// The org's name.
+    pub fn org(&self) -> &str {
+        &self.roots.name
+    }
+
+    /// The CAs' folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The members' root certificate.
+    pub fn root(&self) -> &Certificate {
+        self.authority.certificate()
+    }
+
+    /// Draws a member's keys, certifies them, and writes its home: `msp/` and `tls/`.
+    ///
+    /// # Errors
+    /// [`AuthorityError::Issue`]; existing files are not overwritten.
+    pub fn enrol(&self, home: &Path, member: Member<'_>, now: WallTime) -> Result<MemberId, AuthorityError> {
+        let key = SecretKey::generate().map_err(IssueError::Key)?;
+        let validity = Validity::days_from(now.as_seconds(), member.days);
+        let enrolment = Enrolment { common_name: member.name, role: member.role, validity };
+        let certificate = self.authority.enrol(&key.public(), &enrolment)?;
+        let pair = self.tls_authority.issue(&enrolment, member.hosts)?;
+        let files = MemberFiles {
+            org: &self.roots,
+            certificate: &certificate,
+            key: &key,
+            tls: Some((&pair, self.tls_authority.certificate())),
+        };
+        files.write(home)?;
+        Ok(MemberId::of(&self.root().public_key(), &key.public()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledgercast_crypto::Msp;
+
+    #[test]
+    fn a_loaded_authority_enrols_members_that_the_org_accepts() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = WallTime::from_millis(1_800_000_000_000);
+        OrgAuthority::create(folder.path(), "org1", now, 10).unwrap();
+        let home = folder.path().join("peer0");
+        let member = Member { name: "peer0.org1", role: Role::Peer, hosts: &LOCAL_NAMES, days: 1 };
+
+        let id = OrgAuthority::load(folder.path()).unwrap().enrol(&home, member, now).unwrap();
+
+        let msp = Msp::load(&home.join("msp")).unwrap();
+        let identity = msp.identity(now.as_seconds()).unwrap();
+        assert_eq!((identity.member, identity.role), (id, Role::Peer));
+        assert!(msp.tls.is_some());
+    }
+
+    #[test]
+    fn existing_authorities_are_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = WallTime::from_millis(1_800_000_000_000);
+        OrgAuthority::create(folder.path(), "org1", now, 10).unwrap();
+
+        let again = OrgAuthority::create(folder.path(), "org1", now, 10);
+
+        assert!(matches!(again, Err(AuthorityError::Issue(IssueError::Exists { .. }))));
+    }
+}

@@ -1,0 +1,10 @@
+//! The command `ledgercast` and the library, run against files and against scripted servers.
+
+// Helpers of tests fail as tests do.
+#![allow(clippy::unwrap_used)]
+
+mod command_line;
+mod scripted_server;
+mod servers;
+mod support;
+mod testnet;
