@@ -1,0 +1,131 @@
+//! A silent peer is evicted by all others after the expiry and not before, returns and catches up, and evicts
+//! nobody.
+
+use crate::{DEADLINE, Network};
+use ledgercast_tests::wait::wait_for;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A fifth of the defaults.
+const FAST: [(&str, &str); 8] = [
+    ("LEDGERCAST_MEMBERSHIP_ALIVE_INTERVAL", "1s"),
+    ("LEDGERCAST_MEMBERSHIP_EXPIRY", "5s"),
+    ("LEDGERCAST_MEMBERSHIP_QUESTION_AFTER", "4500ms"),
+    ("LEDGERCAST_MEMBERSHIP_QUESTION_TIMEOUT", "500ms"),
+    ("LEDGERCAST_MEMBERSHIP_EVICTED_RETRY_INTERVAL", "5s"),
+    ("LEDGERCAST_MEMBERSHIP_AWAKE_TICK", "200ms"),
+    ("LEDGERCAST_MEMBERSHIP_AWAKE_LATENESS_MAX", "400ms"),
+    ("LEDGERCAST_LOG_FORMAT", "json"),
+];
+
+const EXPIRY: Duration = Duration::from_secs(5);
+
+/// The evictions in a JSON log: whom, and the text of how long it had been silent.
+fn evictions(log: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(log).expect("a log");
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["message"] == "member evicted")
+        .map(|line| (text_of(&line["peer"]), text_of(&line["silent_for"])))
+        .collect()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn state(network: &Network, peer: &str, other: &str) -> Result<String, String> {
+    let view = network.cluster.member(peer, other)?;
+    Ok(view.map_or_else(|| "unknown".to_owned(), |view| text_of(&view["state"])))
+}
+
+#[test]
+fn a_silent_peer_is_evicted_after_the_expiry_and_returns_without_evicting_anybody() {
+    let mut network = Network::start(&FAST);
+    let silent = "peer1.org2";
+    let others: Vec<String> = network.cluster.peers().into_iter().filter(|peer| peer != silent).collect();
+    let client = network.cluster.user("org1", "client");
+    let input = network.cluster.folder().join("lines.txt");
+    std::fs::write(&input, "before\n").expect("write");
+    let input = input.display().to_string();
+    client.json_lines(&["submit", "trade", "--lines", "--wait", &input]).expect("accepted");
+
+    network.cluster.process(silent).expect("it runs").pause().expect("SIGSTOP");
+    let paused_at = Instant::now();
+    for peer in &others {
+        wait_for(&format!("{peer} to evict {silent}"), DEADLINE, || {
+            match state(&network, peer, silent)?.as_str() {
+                "evicted" => Ok(()),
+                other => Err(format!("it is {other}")),
+            }
+        })
+        .expect("evicted");
+    }
+    let evicted_after = paused_at.elapsed();
+    // Its last alive may be one interval older than the pause.
+    assert!(evicted_after > EXPIRY - Duration::from_secs(1), "evicted too early, after {evicted_after:?}");
+    std::fs::write(&input, "meanwhile\n").expect("write");
+    client.json_lines(&["submit", "trade", "--lines", "--wait", &input]).expect("accepted without it");
+
+    network.cluster.process(silent).expect("it runs").resume().expect("SIGCONT");
+    for peer in &others {
+        wait_for(&format!("{peer} to have {silent} back"), DEADLINE, || {
+            match state(&network, peer, silent)?.as_str() {
+                "alive" => Ok(()),
+                other => Err(format!("it is {other}")),
+            }
+        })
+        .expect("returned");
+    }
+    let on_trade = network.cluster.peers_on("trade");
+    network.cluster.wait_for_height(&on_trade, "trade", 3, DEADLINE).expect("it catches up");
+
+    let short = network.cluster.node(silent).member[..8].to_owned();
+    for peer in &others {
+        let evictions = evictions(&network.cluster.log(peer));
+        assert!(evictions.iter().all(|(whom, _)| *whom == short), "{peer} evicted others: {evictions:?}");
+        let (_, silent_for) = evictions.first().expect("its log says so");
+        let seconds: f64 = silent_for.trim_end_matches('s').parse().expect("seconds");
+        assert!(seconds >= EXPIRY.as_secs_f64(), "{peer} evicted after {silent_for}");
+    }
+    let own = evictions(&network.cluster.log(silent));
+    assert!(own.is_empty(), "the paused peer evicted others for its own pause: {own:?}");
+}
+
+#[test]
+fn a_killed_leader_is_followed_by_another() {
+    let mut network = Network::start(&FAST);
+    let peers = network.cluster.peers_on("trade");
+    let leader = wait_for("a leader of org1 on trade", DEADLINE, || {
+        for peer in peers.iter().filter(|peer| peer.ends_with("org1")) {
+            if network.cluster.channel(peer, "trade")?.is_some_and(|it| it["is_leader"] == true) {
+                return Ok(peer.clone());
+            }
+        }
+        Err("nobody leads".to_owned())
+    })
+    .expect("a leader");
+
+    network.cluster.kill(&leader).expect("killed");
+
+    let left: Vec<String> = peers.iter().filter(|peer| **peer != leader).cloned().collect();
+    let next = left.iter().find(|peer| peer.ends_with("org1")).expect("the other peer of org1").clone();
+    wait_for("the other peer of org1 to lead", DEADLINE, || {
+        match network.cluster.channel(&next, "trade")?.is_some_and(|it| it["is_leader"] == true) {
+            true => Ok(()),
+            false => Err("it does not".to_owned()),
+        }
+    })
+    .expect("the next leader");
+    let input = network.cluster.folder().join("lines.txt");
+    std::fs::write(&input, "after\n").expect("write");
+    let client = network.cluster.user("org2", "client");
+    client
+        .json_lines(&["submit", "trade", "--lines", "--wait", &input.display().to_string()])
+        .expect("accepted");
+    network.cluster.wait_for_height(&left, "trade", 2, DEADLINE).expect("blocks go on");
+
+    network.cluster.start(&leader).expect("it starts again");
+    network.cluster.wait_for_height(&peers, "trade", 2, DEADLINE).expect("it catches up");
+}

@@ -1,0 +1,143 @@
+//! One message of each kind, the same in every run: keys from seeds, times and numbers made up.
+
+use bytes::Bytes;
+use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
+use ledgercast_crypto::{Digest, MemberId, Role, SecretKey};
+use ledgercast_protocol::WallTime;
+use ledgercast_protocol::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence};
+use ledgercast_protocol::wire::{
+    Alive, AliveRecord, CertificateChain, ChannelLeave, ChannelMessage, Hello, InternalEndpoint, Leadership,
+    Leave, Message, Push, Signed, StateInfo, Tip, WIRE_VERSION, WantBody, WantHeaders,
+};
+
+const NETWORK: [u8; 32] = [1; 32];
+const CHANNEL: ChannelId = ChannelId::from_bytes([2; 32]);
+
+fn member(byte: u8) -> MemberId {
+    MemberId::from_digest(Digest::from_bytes([byte; 32]))
+}
+
+fn mark(byte: u8) -> Mark {
+    Mark {
+        member: member(byte),
+        incarnation: Incarnation::from_millis(1_750_000_000_000),
+        sequence: Sequence::new(u64::from(byte)),
+    }
+}
+
+fn key() -> SecretKey {
+    SecretKey::from_seed([3; 32])
+}
+
+fn tip() -> Tip {
+    Tip { number: BlockNumber::new(300), header_hash: Digest::from_bytes([4; 32]) }
+}
+
+fn chain() -> CertificateChain {
+    let validity = Validity { not_before: 1_750_000_000, not_after: 1_850_000_000 };
+    let authority = Authority::reproducible(SecretKey::from_seed([5; 32]), "org1", validity).expect("a CA");
+    let enrolment = Enrolment { common_name: "peer0.org1", role: Role::Peer, validity };
+    let certificate = authority.enrol(&key().public(), &enrolment).expect("a member");
+    CertificateChain { certificate, intermediates: Vec::new() }
+}
+
+fn header() -> CertifiedHeader {
+    let header = Header::new(HeaderFields {
+        channel: CHANNEL,
+        number: BlockNumber::new(7),
+        previous_hash: Digest::from_bytes([6; 32]),
+        body_root: Digest::from_bytes([7; 32]),
+        body_bytes: 4096,
+        part_count: 5,
+        envelope_count: 4,
+        config_number: 0,
+        timestamp: WallTime::from_millis(1_750_000_000_123),
+    });
+    let certificate = QuorumCertificate::sign(CHANNEL, header.hash(), 9, &key());
+    CertifiedHeader { header, certificate: Some(certificate) }
+}
+
+fn alive() -> AliveRecord {
+    let internal = InternalEndpoint { salt: [8; 16], endpoint: "10.0.0.1:7051".parse().expect("endpoint") };
+    let alive = Alive {
+        member: member(9),
+        incarnation: Incarnation::from_millis(1_750_000_000_000),
+        sequence: Sequence::new(12),
+        wall_time: WallTime::from_millis(1_750_000_060_000),
+        external_endpoint: Some("peer0.org1.example:7051".parse().expect("endpoint")),
+        internal_hash: internal.hash(),
+    };
+    AliveRecord { alive: Signed::sign(alive, &NETWORK, &key()), internal: Some(internal) }
+}
+
+/// Name (its kind first) and message.
+pub(crate) fn messages() -> Vec<(&'static str, Message)> {
+    let on_channel = |message| Message::Channel(CHANNEL, message);
+    let Mark { member: who, incarnation, sequence } = mark(10);
+    let leave = Signed::sign(Leave { member: who, incarnation, sequence }, &NETWORK, &key());
+    let state = StateInfo {
+        member: who,
+        incarnation,
+        sequence,
+        tip_hash: tip().header_hash,
+        height: Height::new(301),
+        first_block: BlockNumber::GENESIS,
+    };
+    let claim = Leadership {
+        member: who,
+        epoch: 2,
+        incarnation,
+        sequence,
+        leading: true,
+        until: WallTime::from_millis(1_750_000_010_000),
+    };
+    let channel_leave = ChannelLeave { member: who, incarnation, sequence };
+    let push = Push { header: header(), relay_set: Digest::from_bytes([11; 32]), children: vec![member(12)] };
+    let frame = ChannelMessage::BodyFrame {
+        header_hash: header().hash(),
+        index: 1,
+        payload: Bytes::from_static(b"part of a body"),
+    };
+    vec![
+        ("hello", Message::Hello(Hello { version: WIRE_VERSION, certificate: chain() })),
+        ("channels", Message::Channels(vec![CHANNEL])),
+        ("channels_none", Message::Channels(Vec::new())),
+        ("certificates", Message::Certificates(vec![chain()])),
+        ("want_certificates", Message::WantCertificates(vec![member(1), member(2)])),
+        ("alives", Message::Alives(vec![alive()])),
+        ("alive_digest", Message::AliveDigest(vec![mark(1), mark(2)])),
+        ("want_alives", Message::WantAlives(vec![member(1)])),
+        ("question", Message::Question { subject: mark(3), passed_on: true }),
+        ("leave", Message::Leave(leave)),
+        ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
+        ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),
+        ("want_states", on_channel(ChannelMessage::WantStates(vec![member(5)]))),
+        (
+            "leadership",
+            on_channel(ChannelMessage::Leadership(Signed::sign(claim, CHANNEL.as_bytes(), &key()))),
+        ),
+        ("announce", on_channel(ChannelMessage::Announce(tip()))),
+        ("complete", on_channel(ChannelMessage::Complete(tip()))),
+        (
+            "want_headers",
+            on_channel(ChannelMessage::WantHeaders(WantHeaders { first: BlockNumber::new(7), count: 3 })),
+        ),
+        (
+            "headers",
+            on_channel(ChannelMessage::Headers { first: BlockNumber::new(7), headers: vec![header()] }),
+        ),
+        ("push", on_channel(ChannelMessage::Push(push))),
+        ("body_frame", on_channel(frame)),
+        (
+            "want_body",
+            on_channel(ChannelMessage::WantBody(WantBody { tip: tip(), first_frame: 1, frame_count: 2 })),
+        ),
+        ("lacking", on_channel(ChannelMessage::Lacking(tip()))),
+        (
+            "channel_leave",
+            on_channel(ChannelMessage::Leave(Signed::sign(channel_leave, CHANNEL.as_bytes(), &key()))),
+        ),
+        ("unknown", on_channel(ChannelMessage::Unknown)),
+    ]
+}

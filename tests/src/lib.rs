@@ -1,0 +1,10 @@
+//! Real processes for tests and for `cargo devnet`: binaries, networks of peers and an orderer, signals, and
+//! waiting for conditions. Never sleeps and hopes; every process that it starts ends with it.
+
+pub mod binaries;
+pub mod children;
+pub mod client;
+pub mod cluster;
+pub mod operations;
+pub mod process;
+pub mod wait;
