@@ -1,0 +1,48 @@
+//! `cargo xtask COMMAND`: what developers and newcomers run. One command, one module.
+
+mod bindings;
+mod chain;
+mod devnet;
+mod input;
+mod interrupt;
+mod kill;
+mod load;
+mod network;
+mod rocksdb_progress;
+mod screen;
+mod swarm;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Commands for developers and newcomers.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Bindings(bindings::Arguments),
+    Devnet(devnet::Arguments),
+    Kill(kill::Arguments),
+    Swarm(swarm::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Devnet(arguments) => devnet::run(&arguments),
+        Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Swarm(arguments) => swarm::run(&arguments).map(|()| ExitCode::SUCCESS),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
