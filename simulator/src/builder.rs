@@ -2,7 +2,7 @@
 //! at first.
 
 use crate::chain::{Founding, SourceChain};
-use crate::checks::{Checks, Failure};
+use crate::checks::{Checks, Disclosure, Failure};
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskSettings};
 use crate::feeds::Orderer;
@@ -156,6 +156,7 @@ impl WorldBuilder {
             verifier: Verifier::new(Random::new(self.seed, 2)),
             checks: Checks::default(),
             liars: BTreeSet::new(),
+            corrupted: BTreeMap::new(),
             trace: Trace::new(self.seed),
             traffic: Traffic::default(),
             inspector: None,
@@ -165,6 +166,7 @@ impl WorldBuilder {
             outputs: Vec::new(),
             random,
         };
+        world.checks.disclosure = Disclosure::of(&world.nodes);
         self.enter_channels(&mut world)?;
         for node in world.node_ids() {
             if let Some(at) = (self.start_at)(node) {

@@ -107,7 +107,12 @@ impl World {
         };
         let peek = Peek::at(&frame);
         let sent = SentFrame { at: self.now, from, to, lane, peek, frame: &frame };
+        if self.send_altered(&sent, (connection, side)) {
+            return Ok(());
+        }
         self.checks.isolation.on_sent(&sent)?;
+        let joined = &self.nodes[from.0].joined;
+        self.checks.disclosure.on_sent(&sent, &self.checks.isolation.members, joined)?;
         if let Some(inspector) = &mut self.inspector {
             inspector(&sent).map_err(|found| Violation::Inspector { from, to, kind: peek.kind, found })?;
         }

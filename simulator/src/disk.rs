@@ -9,7 +9,7 @@ use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
 use ledgercast_protocol::peer::{RestoredChannel, RestoredState};
 use ledgercast_protocol::store::{BlockStore, MemoryStore, MetaKey, StoreError};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, ChannelName, Incarnation};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How fast a disk is.
@@ -45,12 +45,19 @@ pub(crate) struct Disk {
     settings: DiskSettings,
     durable: MemoryStore,
     unsynced: VecDeque<Write>,
+    refused: BTreeSet<ChannelId>,
     free_at: Duration,
 }
 
 impl Disk {
     pub(crate) fn new(settings: DiskSettings) -> Self {
-        Self { settings, durable: MemoryStore::default(), unsynced: VecDeque::new(), free_at: Duration::ZERO }
+        Self {
+            settings,
+            durable: MemoryStore::default(),
+            unsynced: VecDeque::new(),
+            refused: BTreeSet::new(),
+            free_at: Duration::ZERO,
+        }
     }
 
     pub(crate) fn store(&self) -> &MemoryStore {
@@ -63,6 +70,11 @@ impl Disk {
 
     pub(crate) fn read_delay(&self) -> Duration {
         self.settings.read
+    }
+
+    /// Every later block of this channel fails.
+    pub(crate) fn refuse_commits(&mut self, channel: ChannelId) {
+        self.refused.insert(channel);
     }
 
     /// Queues a write; says when it will be durable.
@@ -82,7 +94,11 @@ impl Disk {
         match self.unsynced.pop_front()? {
             Write::Block(block) => {
                 let (channel, number) = (block.header().channel(), block.number());
-                Some((channel, number, self.durable.append(&[block])))
+                let result = match self.refused.contains(&channel) {
+                    true => Err(StoreError::Io("the disk refuses this channel".to_owned())),
+                    false => self.durable.append(&[block]),
+                };
+                Some((channel, number, result))
             }
             Write::Meta(key, value) => {
                 // Values are bounded by their writers; a refused one is simply not kept.

@@ -35,6 +35,9 @@ impl World {
             let height = node.disk.height(channel.genesis.channel());
             self.checks.chains.on_start(id, channel.genesis.channel(), height)?;
         }
+        if node.config.external_endpoint.is_some() {
+            self.checks.disclosure.is_external.insert(id);
+        }
         let clocks = node.clock.now(now, now);
         let peer = Peer::new(node.config.clone(), node.credentials.own(), stored, clocks, seed);
         node.process = Some(Process::new(peer, now));

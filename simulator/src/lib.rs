@@ -22,6 +22,7 @@ mod disk;
 mod faults;
 mod feeds;
 mod identities;
+mod liars;
 mod links;
 mod node;
 mod outputs;

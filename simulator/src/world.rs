@@ -11,7 +11,7 @@ use crate::node::{Node, NodeId};
 use crate::queue::{Queue, Scheduled};
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::traffic::{Inspector, Traffic};
+use crate::traffic::{Inspector, Liar, Traffic};
 use crate::verifier::Verifier;
 use ledgercast_protocol::Output;
 use ledgercast_protocol::event::Route;
@@ -42,6 +42,7 @@ pub struct World {
     pub(crate) verifier: Verifier,
     pub(crate) checks: Checks,
     pub(crate) liars: BTreeSet<NodeId>,
+    pub(crate) corrupted: BTreeMap<NodeId, Liar>,
     pub(crate) trace: Trace,
     pub(crate) traffic: Traffic,
     pub(crate) inspector: Option<Inspector>,

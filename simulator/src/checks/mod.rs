@@ -2,11 +2,13 @@
 
 mod bounds;
 mod chains;
+mod disclosure;
 mod evictions;
 mod isolation;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use chains::Chains;
+pub(crate) use disclosure::Disclosure;
 pub(crate) use evictions::{Evictions, Judgement};
 pub(crate) use isolation::Isolation;
 
@@ -21,6 +23,7 @@ use thiserror::Error;
 pub(crate) struct Checks {
     pub(crate) chains: Chains,
     pub(crate) isolation: Isolation,
+    pub(crate) disclosure: Disclosure,
     pub(crate) bounds: Bounds,
     pub(crate) evictions: Evictions,
 }
@@ -106,6 +109,20 @@ pub enum Violation {
         kind: &'static str,
         /// The channel.
         channel: ChannelId,
+    },
+    /// A message tells of a member to who may not know of it.
+    #[error("{from} sends {kind} to {to}, which tells of {about}: {why}")]
+    Disclosed {
+        /// Who.
+        from: NodeId,
+        /// To whom.
+        to: NodeId,
+        /// The kind of message.
+        kind: &'static str,
+        /// Of whom.
+        about: NodeId,
+        /// What forbids it.
+        why: &'static str,
     },
     /// A figure of a peer is above its bound.
     #[error("{node} holds {found} {what}, its bound is {bound}")]

@@ -1,0 +1,281 @@
+//! Nobody is named to an org that may not know of it, in whatever message: an oracle of the disclosure rule.
+//!
+//! It reads frames by their wire schema and judges by what the world was built from, with nothing of the
+//! product's own rule. Who shares no channel is told nothing but who the sender is; an internal endpoint and
+//! a claim to lead stay in their org; a member is named to its own org, by its own org abroad if it may be
+//! known there, and inside the sender's org.
+
+use super::Violation;
+use crate::node::{Node, NodeId};
+use crate::traffic::SentFrame;
+use bytes::Bytes;
+use ledgercast_crypto::{Certificate, Digest};
+use ledgercast_protocol::types::{ChannelId, MemberId};
+use ledgercast_protocol::wire::proto::{self, channel_frame, frame};
+use prost::Message as _;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Kinds that name nobody: what their bytes are about is for the isolation check.
+const NAMELESS: [&str; 9] = [
+    "announce",
+    "complete",
+    "want_headers",
+    "headers",
+    "body_frame",
+    "want_body",
+    "lacking",
+    "unknown",
+    "channels",
+];
+
+#[derive(Debug, Default)]
+pub(crate) struct Disclosure {
+    /// Of every node.
+    org_of: Vec<usize>,
+    node_of: BTreeMap<MemberId, NodeId>,
+    node_of_key: BTreeMap<[u8; 32], NodeId>,
+    /// Who had an external endpoint in any of its lives.
+    pub(crate) is_external: BTreeSet<NodeId>,
+    /// Whose certificate each one is; unknown keys are nobody's.
+    certificates: BTreeMap<Digest, Option<NodeId>>,
+}
+
+/// Which nodes are entitled to each channel.
+type Members = BTreeMap<ChannelId, BTreeSet<NodeId>>;
+
+/// What a frame says about somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// That it exists: its id, certificate, alive, state.
+    Name,
+    /// Its endpoint inside its org, or that it leads its org.
+    Inner,
+}
+
+#[derive(Debug, Default)]
+struct Mentions {
+    names: Vec<(Bytes, What)>,
+    certificates: Vec<Bytes>,
+}
+
+impl Disclosure {
+    pub(crate) fn of(nodes: &[Node]) -> Self {
+        let numbered = || nodes.iter().enumerate().map(|(index, node)| (NodeId(index), node));
+        Self {
+            org_of: nodes.iter().map(|node| node.org).collect(),
+            node_of: numbered().map(|(id, node)| (node.member(), id)).collect(),
+            node_of_key: numbered()
+                .map(|(id, node)| (*node.credentials.key.public().as_bytes(), id))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn on_sent(
+        &mut self,
+        sent: &SentFrame<'_>,
+        members: &Members,
+        joined: &BTreeSet<ChannelId>,
+    ) -> Result<(), Violation> {
+        if NAMELESS.contains(&sent.peek.kind) {
+            return Ok(());
+        }
+        let found = |about, why| {
+            Err(Violation::Disclosed { from: sent.from, to: sent.to, kind: sent.peek.kind, about, why })
+        };
+        let Ok(frame) = proto::Frame::decode(sent.frame.clone()) else {
+            return found(sent.from, "the frame does not decode");
+        };
+        let is_hello = sent.peek.kind == "hello";
+        if !is_hello && !self.share(sent.from, sent.to, members, joined) {
+            return found(sent.from, "the two orgs share no channel");
+        }
+        let mentions = mentions_of(frame);
+        let mut about: Vec<(NodeId, What)> = Vec::new();
+        for (member, what) in mentions.names {
+            let member: Option<[u8; 32]> = member[..].try_into().ok();
+            let member = member.map(|bytes| MemberId::from_digest(Digest::from_bytes(bytes)));
+            about.extend(member.and_then(|member| self.node_of.get(&member)).map(|node| (*node, what)));
+        }
+        for der in mentions.certificates {
+            about.extend(self.owner_of(der).map(|node| (node, What::Name)));
+        }
+        for (node, what) in about {
+            match self.why_not(node, what, sent) {
+                _ if is_hello && node == sent.from => {}
+                None => {}
+                Some(why) => return found(node, why),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the sender has joined a channel that both orgs are entitled to.
+    fn share(&self, from: NodeId, to: NodeId, members: &Members, joined: &BTreeSet<ChannelId>) -> bool {
+        let (mine, theirs) = (self.org_of[from.0], self.org_of[to.0]);
+        let has = |channel: &BTreeSet<NodeId>, org| channel.iter().any(|node| self.org_of[node.0] == org);
+        let mut common = joined.iter().filter_map(|channel| members.get(channel));
+        mine == theirs || common.any(|channel| has(channel, mine) && has(channel, theirs))
+    }
+
+    /// Why this member may not be named in this frame.
+    fn why_not(&self, about: NodeId, what: What, sent: &SentFrame<'_>) -> Option<&'static str> {
+        let org = |node: NodeId| self.org_of[node.0];
+        let (about_org, from_org, to_org) = (org(about), org(sent.from), org(sent.to));
+        if what == What::Inner {
+            let is_inside = about_org == from_org && about_org == to_org;
+            return (!is_inside).then_some("what is for its org only leaves the org");
+        }
+        if to_org == about_org {
+            return None;
+        }
+        if from_org != about_org && from_org != to_org {
+            return Some("a third org is told of it");
+        }
+        let is_hidden = !self.is_external.contains(&about);
+        is_hidden.then_some("it has no external endpoint")
+    }
+
+    fn owner_of(&mut self, der: Bytes) -> Option<NodeId> {
+        let nodes = &self.node_of_key;
+        let find = || {
+            let certificate = Certificate::from_der(der.clone()).ok()?;
+            nodes.get(certificate.public_key().as_bytes()).copied()
+        };
+        *self.certificates.entry(Digest::of(&der)).or_insert_with(find)
+    }
+}
+
+fn mentions_of(frame: proto::Frame) -> Mentions {
+    let mut found = Mentions::default();
+    match frame.message {
+        Some(frame::Message::Hello(hello)) => found.chains(hello.certificate),
+        Some(frame::Message::Certificates(list)) => found.chains(list.certificates),
+        Some(frame::Message::WantCertificates(list) | frame::Message::WantAlives(list)) => {
+            found.name_all(list.members);
+        }
+        Some(frame::Message::Alives(list)) => list.alives.into_iter().for_each(|alive| found.alive(alive)),
+        Some(frame::Message::AliveDigest(list)) => found.marks(list.marks),
+        Some(frame::Message::Question(question)) => found.marks(question.subject),
+        Some(frame::Message::Leave(signed)) => found.signed(&signed, What::Name),
+        Some(frame::Message::Channel(frame)) => found.channel(frame.message),
+        Some(frame::Message::Channels(_)) | None => {}
+    }
+    found
+}
+
+impl Mentions {
+    fn chains(&mut self, chains: impl IntoIterator<Item = proto::CertificateChain>) {
+        self.certificates.extend(chains.into_iter().map(|chain| chain.certificate));
+    }
+
+    fn name_all(&mut self, members: Vec<Bytes>) {
+        self.names.extend(members.into_iter().map(|member| (member, What::Name)));
+    }
+
+    fn marks(&mut self, marks: impl IntoIterator<Item = proto::Mark>) {
+        self.name_all(marks.into_iter().map(|mark| mark.member).collect());
+    }
+
+    fn alive(&mut self, record: proto::AliveRecord) {
+        let what = if record.internal.is_some() { What::Inner } else { What::Name };
+        record.alive.iter().for_each(|alive| self.signed(alive, what));
+    }
+
+    /// Every statement of a member begins with its id, so the shortest of them reads them all.
+    fn signed(&mut self, signed: &proto::Signed, what: What) {
+        if let Ok(leave) = proto::Leave::decode(signed.statement.clone()) {
+            self.names.push((leave.member, what));
+        }
+    }
+
+    fn channel(&mut self, message: Option<channel_frame::Message>) {
+        match message {
+            Some(channel_frame::Message::StateDigest(list)) => self.marks(list.marks),
+            Some(channel_frame::Message::WantStates(list)) => self.name_all(list.members),
+            Some(channel_frame::Message::States(list)) => {
+                list.statements.iter().for_each(|state| self.signed(state, What::Name));
+            }
+            Some(channel_frame::Message::Leadership(claim)) => self.signed(&claim, What::Inner),
+            Some(channel_frame::Message::ChannelLeave(leave)) => self.signed(&leave, What::Name),
+            Some(channel_frame::Message::Push(push)) => self.name_all(push.children),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peek::Peek;
+    use ledgercast_protocol::types::{Incarnation, Mark, Sequence};
+    use ledgercast_protocol::wire::{ChannelMessage, Message};
+    use std::time::Duration;
+
+    const TRADE: ChannelId = ChannelId::from_bytes([1; 32]);
+    const AUDIT: ChannelId = ChannelId::from_bytes([2; 32]);
+
+    fn member(node: usize) -> MemberId {
+        MemberId::from_digest(Digest::of(&[u8::try_from(node).expect("few nodes")]))
+    }
+
+    /// Nodes 0 and 1 are of the first org, 2 of the second, 3 of the third; the first two share `TRADE`, the
+    /// last two `AUDIT`. Node 1 is hidden.
+    fn verdict(from: usize, to: usize, message: &Message) -> Result<(), Violation> {
+        let mut disclosure = Disclosure {
+            org_of: vec![0, 0, 1, 2],
+            node_of: (0..4).map(|node| (member(node), NodeId(node))).collect(),
+            is_external: [0, 2, 3].map(NodeId).into(),
+            ..Disclosure::default()
+        };
+        let members =
+            Members::from([(TRADE, [0, 1, 2].map(NodeId).into()), (AUDIT, [2, 3].map(NodeId).into())]);
+        let joined = [vec![TRADE], vec![TRADE], vec![TRADE, AUDIT], vec![AUDIT]][from].clone();
+        let frame = message.encode();
+        let sent = SentFrame {
+            at: Duration::ZERO,
+            from: NodeId(from),
+            to: NodeId(to),
+            lane: message.lane(),
+            peek: Peek::at(&frame),
+            frame: &frame,
+        };
+        disclosure.on_sent(&sent, &members, &joined.into_iter().collect())
+    }
+
+    fn mark(node: usize) -> Mark {
+        let (incarnation, sequence) = (Incarnation::from_millis(1), Sequence::new(1));
+        Mark { member: member(node), incarnation, sequence }
+    }
+
+    #[test]
+    fn a_member_is_named_inside_its_org_and_from_its_org_to_those_that_share_a_channel() {
+        let digest = |node| Message::AliveDigest(vec![mark(node)]);
+
+        assert!(verdict(0, 1, &digest(1)).is_ok());
+        assert!(verdict(0, 2, &digest(0)).is_ok());
+        assert!(verdict(0, 1, &digest(2)).is_ok());
+        assert!(verdict(0, 2, &digest(2)).is_ok());
+    }
+
+    #[test]
+    fn finds_a_hidden_member_a_third_org_and_a_stranger_in_every_kind_of_message() {
+        let about = |node: usize| {
+            let question = Message::Question { subject: mark(node), passed_on: false };
+            let states = Message::Channel(TRADE, ChannelMessage::StateDigest(vec![mark(node)]));
+            let want = Message::WantAlives(vec![member(node)]);
+            let certificates = Message::WantCertificates(vec![member(node)]);
+            [Message::AliveDigest(vec![mark(node)]), question, states, want, certificates]
+        };
+
+        for message in about(1) {
+            assert!(matches!(verdict(0, 2, &message), Err(Violation::Disclosed { .. })), "{message:?}");
+        }
+        for message in about(0) {
+            assert!(matches!(verdict(2, 3, &message), Err(Violation::Disclosed { .. })), "{message:?}");
+        }
+        for message in about(0) {
+            assert!(matches!(verdict(0, 3, &message), Err(Violation::Disclosed { .. })), "{message:?}");
+        }
+    }
+}
