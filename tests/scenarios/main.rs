@@ -2,10 +2,13 @@
 //! is the fact. The list is in `README.md`; the codes in the doc lines are its.
 
 mod actors;
+mod attacks;
 mod channels;
+mod disclosure;
 mod dissemination;
 mod leadership;
 mod membership;
+mod recovery;
 mod robustness;
 mod swarm;
 

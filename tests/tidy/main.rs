@@ -1,5 +1,7 @@
 //! Rules of the house that no compiler checks: sizes, headers, forbidden words, what crates may import.
 
+mod scenario_list;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
