@@ -7,6 +7,7 @@
 
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::config::PeerFile;
 use crate::core::{Core, CoreHandle, Stopped, Surroundings};
 use crate::feed::{Configs, FeedConfig, Feeds};
 use crate::metrics::Metrics;
@@ -52,6 +53,23 @@ pub struct PeerSettings {
     pub events_max: usize,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
+}
+
+impl PeerSettings {
+    /// What a configuration file says; `protocol` is its own, checked.
+    pub fn new(config: &PeerFile, protocol: PeerConfig, msp: Msp, store: Arc<dyn BlockStore>) -> Self {
+        Self {
+            protocol,
+            msp,
+            listen: config.peer.listen.clone(),
+            limits: config.network.to_config(),
+            feed: config.feed.to_config(),
+            verify_threads: config.verification.thread_count(),
+            verify_queue_max: config.verification.queue_max,
+            events_max: config.operations.event_backlog_max,
+            store,
+        }
+    }
 }
 
 /// Why a peer does not start; nothing is left running.
@@ -115,6 +133,7 @@ pub enum JoinError {
 
 /// A running peer.
 pub struct PeerNode {
+    clock: Clock,
     core: CoreHandle,
     store: Arc<dyn BlockStore>,
     network: NetworkHandle,
@@ -184,7 +203,23 @@ impl PeerNode {
             let _guard = guard;
             core.run(sources, core_stop).await;
         });
-        Ok(Arc::new(Self { core: handle, store, network, metrics, configs, org, org_name, stop, tasks }))
+        Ok(Arc::new(Self {
+            clock,
+            core: handle,
+            store,
+            network,
+            metrics,
+            configs,
+            org,
+            org_name,
+            stop,
+            tasks,
+        }))
+    }
+
+    /// The clock that the times of its events are on.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The core, for questions and events.

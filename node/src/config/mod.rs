@@ -12,7 +12,7 @@ mod sections;
 
 pub use duration::HumanDuration;
 pub use orderer::OrdererFile;
-pub use peer::PeerFile;
+pub use peer::{PeerFile, WrongValue};
 pub use sections::{ApiSection, LogFormat, LogSection, OperationsSection, StoreSection, VerificationSection};
 
 use serde::de::DeserializeOwned;

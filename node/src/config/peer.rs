@@ -6,7 +6,9 @@ use super::section::section;
 use super::sections::{ApiSection, LogSection, OperationsSection, StoreSection, VerificationSection};
 use crate::feed::FeedConfig;
 use crate::network::Limits;
-use ledgercast_protocol::peer::channel;
+use ledgercast_crypto::Digest;
+use ledgercast_protocol::peer::{PeerConfig, channel};
+use ledgercast_protocol::types::{Endpoint, EndpointError};
 use ledgercast_protocol::{
     announce, dissemination, leadership, membership, range_sync, repair, session, state_info,
 };
@@ -352,7 +354,47 @@ impl LeadershipSection {
     }
 }
 
+/// A value that parses and cannot work, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongValue {
+    /// The section.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// What is wrong, and the cure.
+    pub error: String,
+}
+
 impl PeerFile {
+    /// The protocol's configuration.
+    ///
+    /// # Errors
+    /// An endpoint is none, or settings contradict each other.
+    pub fn protocol_config(&self) -> Result<PeerConfig, WrongValue> {
+        let peer = &self.peer;
+        let bootstrap = peer.bootstrap.iter().map(|text| endpoint("bootstrap", text));
+        let leadership = self.leadership.to_config();
+        Ok(PeerConfig {
+            network: *Digest::of(peer.network_id.as_bytes()).as_bytes(),
+            internal_endpoint: endpoint("internal_endpoint", &peer.internal_endpoint)?,
+            external_endpoint: peer
+                .external_endpoint
+                .as_deref()
+                .map(|text| endpoint("external_endpoint", text))
+                .transpose()?,
+            bootstrap: bootstrap.collect::<Result<_, _>>()?,
+            session: self.session.to_config(),
+            membership: self.membership.to_config(),
+            state_info: self.state_info.to_config(),
+            leadership: leadership.map_err(|error| WrongValue {
+                section: "leadership",
+                key: "mode",
+                error,
+            })?,
+            channel: self.channel_settings(),
+        })
+    }
+
     /// The settings of every channel's block flow, from their five sections.
     pub fn channel_settings(&self) -> channel::Settings {
         channel::Settings {
@@ -363,4 +405,8 @@ impl PeerFile {
             ..self.blocks.to_config()
         }
     }
+}
+
+fn endpoint(key: &'static str, text: &str) -> Result<Endpoint, WrongValue> {
+    text.parse().map_err(|error: EndpointError| WrongValue { section: "peer", key, error: error.to_string() })
 }

@@ -9,10 +9,8 @@ use crate::config::PeerFile;
 use crate::failure::Failure;
 use crate::logging;
 use crate::peer::{PeerError, PeerNode, PeerSettings};
-use ledgercast_crypto::Digest;
 use ledgercast_crypto::msp::Msp;
 use ledgercast_protocol::peer::PeerConfig;
-use ledgercast_protocol::types::Endpoint;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +22,10 @@ use tokio_util::task::TaskTracker;
 pub(crate) fn peer(home: &Home) -> Result<(), Failure> {
     let loaded: Loaded<PeerFile> = load(home, "peer.toml")?;
     let msp = loaded.msp(&loaded.config.peer.msp)?;
-    let protocol = protocol_config(&loaded)?;
+    let protocol = loaded
+        .config
+        .protocol_config()
+        .map_err(|wrong| loaded.wrong(wrong.section, wrong.key, wrong.error))?;
     if home.check {
         println!("configuration and identity are in order");
         return Ok(());
@@ -42,19 +43,8 @@ async fn run(
 ) -> Result<(), Failure> {
     let config = &loaded.config;
     let store = loaded.store(&config.store)?;
-    let node = PeerNode::start(PeerSettings {
-        protocol,
-        msp: msp.clone(),
-        listen: config.peer.listen.clone(),
-        limits: config.network.to_config(),
-        feed: config.feed.to_config(),
-        verify_threads: config.verification.thread_count(),
-        verify_queue_max: config.verification.queue_max,
-        events_max: config.operations.event_backlog_max,
-        store,
-    })
-    .await
-    .map_err(|error| refused_at_start(&loaded, error))?;
+    let settings = PeerSettings::new(config, protocol, msp.clone(), store);
+    let node = PeerNode::start(settings).await.map_err(|error| refused_at_start(&loaded, error))?;
 
     let stop = CancellationToken::new();
     let served = serve(&loaded, &msp, Arc::clone(&node), log, stop.clone()).await;
@@ -107,31 +97,4 @@ fn refused_at_start(loaded: &Loaded<PeerFile>, error: PeerError) -> Failure {
         PeerError::Network(error) => loaded.wrong("peer", "listen", error),
         other => Failure::refused(other),
     }
-}
-
-fn protocol_config(loaded: &Loaded<PeerFile>) -> Result<PeerConfig, Failure> {
-    let config = &loaded.config;
-    let endpoint = |key: &'static str, text: &str| {
-        text.parse::<Endpoint>().map_err(|error| loaded.wrong("peer", key, error))
-    };
-    let peer = &config.peer;
-    let bootstrap = peer.bootstrap.iter().map(|text| endpoint("bootstrap", text));
-    Ok(PeerConfig {
-        network: *Digest::of(peer.network_id.as_bytes()).as_bytes(),
-        internal_endpoint: endpoint("internal_endpoint", &peer.internal_endpoint)?,
-        external_endpoint: peer
-            .external_endpoint
-            .as_deref()
-            .map(|text| endpoint("external_endpoint", text))
-            .transpose()?,
-        bootstrap: bootstrap.collect::<Result<_, _>>()?,
-        session: config.session.to_config(),
-        membership: config.membership.to_config(),
-        state_info: config.state_info.to_config(),
-        leadership: config
-            .leadership
-            .to_config()
-            .map_err(|error| loaded.wrong("leadership", "mode", error))?,
-        channel: config.channel_settings(),
-    })
 }

@@ -9,27 +9,28 @@ use std::task::{Context, Poll};
 
 /// Bytes that all connections of a node moved, handshakes and encryption included.
 #[derive(Debug, Default)]
-pub(super) struct WireBytes {
+pub struct WireBytes {
     received: AtomicU64,
     sent: AtomicU64,
 }
 
 impl WireBytes {
     /// Bytes received and bytes sent so far.
-    pub(super) fn totals(&self) -> (u64, u64) {
+    pub fn totals(&self) -> (u64, u64) {
         (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
     }
 }
 
 /// A counted stream.
 #[derive(Debug)]
-pub(super) struct Counted<S> {
+pub struct Counted<S> {
     stream: S,
     bytes: Arc<WireBytes>,
 }
 
 impl<S> Counted<S> {
-    pub(super) fn new(stream: S, bytes: Arc<WireBytes>) -> Self {
+    /// Counts on `bytes` what crosses `stream`.
+    pub fn new(stream: S, bytes: Arc<WireBytes>) -> Self {
         Self { stream, bytes }
     }
 

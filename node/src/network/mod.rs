@@ -40,6 +40,7 @@ mod upgrade;
 mod watchdog;
 
 pub use command::{CommandError, NetworkHandle, SessionCounters, WireCounters};
+pub use counted::{Counted, WireBytes};
 pub use event::{CloseReason, DialFailure, FRAME_COST_BYTES, NetworkEvent, NetworkEvents};
 pub use identity::IdentityError;
 pub use ledgercast_protocol::types::{Lane, SessionId};
@@ -48,7 +49,6 @@ pub use refused::RefusedCounters;
 pub use session::{LaneCounters, SendError};
 
 use behaviour::Behaviour;
-use counted::WireBytes;
 use ledgercast_crypto::keys::SecretKey;
 use libp2p::Swarm;
 use libp2p::core::upgrade::Version;
