@@ -1,10 +1,10 @@
-//! The two programs, built from this workspace when they are not up to date.
+//! The programs, built from this workspace when they are not up to date.
 
 use crate::children;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Paths of the programs.
+/// Paths of the two programs that users run.
 #[derive(Clone, Debug)]
 pub struct Binaries {
     /// `ledgercastd`.
@@ -24,38 +24,53 @@ impl Binaries {
     /// # Errors
     /// The build failed; cargo has said why on standard error.
     pub fn build() -> Result<Self, String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command
-            .current_dir(workspace())
-            .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
-            .args(["--package", "ledgercast-node", "--package", "ledgercast-client"])
-            .stderr(Stdio::inherit());
-        // What the cargo that runs us says of our own package would look like a change to build scripts that
-        // watch these names, and each run would compile the cryptography and all above it again.
-        for (name, _) in std::env::vars_os() {
-            let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
-                .iter()
-                .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
-            if is_about_us {
-                command.env_remove(name);
-            }
-        }
-        let output =
-            children::output(&mut command).map_err(|error| format!("cannot start cargo: {error}"))?;
-        if !output.status.success() {
-            return Err(format!("cargo build ended with {}", output.status));
-        }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let executables: Vec<PathBuf> = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
-            .collect();
-        let find = |name: &str| {
-            let found = executables.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
-            found.cloned().ok_or_else(|| format!("cargo built no program {name}"))
-        };
-        Ok(Self { daemon: find("ledgercastd")?, client: find("ledgercast")? })
+        let executables = build(&["--package", "ledgercast-node", "--package", "ledgercast-client"])?;
+        Ok(Self { daemon: find(&executables, "ledgercastd")?, client: find(&executables, "ledgercast")? })
     }
+}
+
+/// Builds the program that measures, and finds it.
+///
+/// # Errors
+/// The build failed; cargo has said why on standard error.
+pub fn build_benches(is_release: bool) -> Result<PathBuf, String> {
+    let mut arguments = vec!["--package", "ledgercast-benches"];
+    arguments.extend(is_release.then_some("--release"));
+    find(&build(&arguments)?, "ledgercast-benches")
+}
+
+/// Runs cargo's build and returns the programs that it names.
+fn build(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(workspace())
+        .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
+        .args(arguments)
+        .stderr(Stdio::inherit());
+    // What the cargo that runs us says of our own package would look like a change to build scripts that
+    // watch these names, and each run would compile the cryptography and all above it again.
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        if is_about_us {
+            command.env_remove(name);
+        }
+    }
+    let output = children::output(&mut command).map_err(|error| format!("cannot start cargo: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("cargo build ended with {}", output.status));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let executables = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
+    Ok(executables.collect())
+}
+
+fn find(executables: &[PathBuf], name: &str) -> Result<PathBuf, String> {
+    let found = executables.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
+    found.cloned().ok_or_else(|| format!("cargo built no program {name}"))
 }

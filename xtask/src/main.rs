@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: what developers and newcomers run. One command, one module.
 
+mod bench;
 mod bindings;
 mod chain;
 mod devnet;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Bindings(bindings::Arguments),
     Devnet(devnet::Arguments),
     Kill(kill::Arguments),
@@ -33,6 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devnet(arguments) => devnet::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
