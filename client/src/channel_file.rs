@@ -50,6 +50,8 @@ struct File {
     limits: Limits,
     orgs: Vec<Org>,
     orderers: Vec<Orderer>,
+    #[serde(default)]
+    followers: Vec<Follower>,
 }
 
 #[derive(Deserialize)]
@@ -80,6 +82,14 @@ struct Org {
 struct Orderer {
     org: String,
     certificate: PathBuf,
+    msp: PathBuf,
+    endpoint: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Follower {
+    org: String,
     msp: PathBuf,
     endpoint: String,
 }
@@ -127,6 +137,8 @@ fn read_config(file: &Path) -> Result<proto::ChannelConfig, ChannelFileError> {
     let certificates = |error| ChannelFileError::Certificates { file: file.to_owned(), error };
     let orgs = read.orgs.iter().map(|org| read_org(file, org)).collect::<Result<_, _>>();
     let orderers = read.orderers.iter().map(|orderer| read_orderer(file, orderer)).collect::<Result<_, _>>();
+    let followers =
+        read.followers.iter().map(|follower| read_follower(file, follower)).collect::<Result<_, _>>();
     Ok(proto::ChannelConfig {
         number: 0,
         previous_hash: Bytes::copy_from_slice(&[0; 32]),
@@ -135,6 +147,7 @@ fn read_config(file: &Path) -> Result<proto::ChannelConfig, ChannelFileError> {
         orderers: orderers.map_err(certificates)?,
         quorum: read.quorum,
         limits: Some((&limits).into()),
+        followers: followers.map_err(certificates)?,
     })
 }
 
@@ -166,6 +179,12 @@ fn read_orderer(file: &Path, orderer: &Orderer) -> Result<proto::OrdererConfig, 
         endpoint: orderer.endpoint.clone(),
         tls_roots: roots.tls_roots,
     })
+}
+
+fn read_follower(file: &Path, follower: &Follower) -> Result<proto::FollowerConfig, MspError> {
+    let roots = msp::load_roots(&beside(file, &follower.msp), &follower.org)?;
+    let (org, endpoint) = (follower.org.clone(), follower.endpoint.clone());
+    Ok(proto::FollowerConfig { org, endpoint, tls_roots: roots.tls_roots })
 }
 
 #[cfg(test)]

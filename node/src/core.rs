@@ -11,7 +11,7 @@
 
 use crate::clock::Clock;
 use crate::committer::Committer;
-use crate::feed::Feeds;
+use crate::feed::{Feeds, Handled};
 use crate::metrics::Metrics;
 use crate::network::{DialFailure, NetworkEvent, NetworkEvents, NetworkHandle};
 use crate::timers::Timers;
@@ -226,7 +226,9 @@ impl Core {
     fn step(&mut self, input: Input) {
         let now = self.around.clock.now();
         let mut outputs = std::mem::take(&mut self.outputs);
+        let handled = Handled::from(&input);
         self.peer.handle(now, input, &mut outputs);
+        self.around.feeds.handled(&handled);
         for output in outputs.drain(..) {
             self.carry_out(output);
         }
@@ -249,8 +251,13 @@ impl Core {
                 self.read_headers(channel, asker, first, count);
             }
             Output::Save { key, value } => self.save(key, value.to_vec()),
-            Output::Feed { channel, next, through } => self.around.feeds.feed(channel, next, through),
-            Output::StopFeed { channel } => self.around.feeds.stop(channel),
+            Output::OpenFeed { channel, feed, source, blocks } => {
+                self.around.feeds.open((channel, feed), source, blocks);
+            }
+            Output::ExtendFeed { channel, feed, through } => {
+                self.around.feeds.extend(channel, feed, through);
+            }
+            Output::CloseFeed { channel, feed } => self.around.feeds.close(channel, feed),
             Output::Event(event) => self.tell(event),
         }
     }

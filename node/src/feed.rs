@@ -1,64 +1,108 @@
-//! Feeds: while this peer leads, blocks are pulled from the channel's orderers, one stream a channel.
-//!
-//! The core says from where and how far there is room; a feed waits there. A lost stream is opened anew at
-//! the next endpoint with capped back-off, which progress resets.
+//! Streams from orderers, one task each: the core says to whom, and how far there is room; a task connects
+//! once, hands on what comes, and says how it ended. What to do then is the core's to decide.
 
 use crate::rpc::deliver_client::DeliverClient;
 use bytes::Bytes;
 use ledgercast_crypto::msp::TlsFiles;
 use ledgercast_protocol::Input;
-use ledgercast_protocol::channel::{ChannelConfig, Orderer};
-use ledgercast_protocol::ledger::Block;
-use ledgercast_protocol::types::{BlockNumber, ChannelId};
-use ledgercast_protocol::wire::proto;
+use ledgercast_protocol::channel::OrdererEndpoint;
+use ledgercast_protocol::feed;
+use ledgercast_protocol::ledger::{Block, CertifiedHeader};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Endpoint as OwnEndpoint, EndpointError, FeedId};
+use ledgercast_protocol::wire::proto::{self, blocks_request::Start};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+/// Headers of one stream that the core has not handled yet; above, the stream is not read. Derived: four
+/// segments' worth of a second at 64 blocks a second.
+const HEADERS_IN_FLIGHT_MAX: usize = 256;
 
 /// Times of feeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedConfig {
     /// A connection must stand after this time. Default 3 s, the reference system's.
     pub connect_timeout: Duration,
-    /// First back-off after a failure; doubles. Default 100 ms, the reference system's.
-    pub backoff_min: Duration,
-    /// Longest back-off. Default 2 s (derived: a failover should cost no more).
-    pub backoff_max: Duration,
     /// Keep-alive pings on an idle stream. Default 10 s (guess): a dead orderer is noticed within two.
     pub keepalive_interval: Duration,
+    /// Where to connect instead of an endpoint that the channel's config names; whose TLS certificate is
+    /// expected stays the same. Default none.
+    pub address_overrides: BTreeMap<String, String>,
+    /// See [`feed::Config`].
+    pub backoff_min: Duration,
+    /// See [`feed::Config`].
+    pub backoff_max: Duration,
+    /// See [`feed::Config`].
+    pub lag_allowance: Duration,
+    /// See [`feed::Config`].
+    pub lag_tolerance: Duration,
+    /// See [`feed::Config`].
+    pub lag_blocks: usize,
+    /// See [`feed::Config`].
+    pub suspicion_min: Duration,
+    /// See [`feed::Config`].
+    pub suspicion_max: Duration,
 }
 
 impl Default for FeedConfig {
     fn default() -> Self {
+        let protocol = feed::Config::default();
         Self {
             connect_timeout: Duration::from_secs(3),
-            backoff_min: Duration::from_millis(100),
-            backoff_max: Duration::from_secs(2),
             keepalive_interval: Duration::from_secs(10),
+            address_overrides: BTreeMap::new(),
+            backoff_min: protocol.backoff_min,
+            backoff_max: protocol.backoff_max,
+            lag_allowance: protocol.lag_allowance,
+            lag_tolerance: protocol.lag_tolerance,
+            lag_blocks: protocol.lag_blocks,
+            suspicion_min: protocol.suspicion_min,
+            suspicion_max: protocol.suspicion_max,
         }
     }
 }
 
-/// The orderers of every channel that this peer has joined.
-pub(crate) type Configs = Arc<Mutex<BTreeMap<ChannelId, Arc<ChannelConfig>>>>;
+impl FeedConfig {
+    /// # Errors
+    /// The first override that is no endpoint.
+    pub fn check(&self) -> Result<(), EndpointError> {
+        let texts = self.address_overrides.iter().flat_map(|(named, address)| [named, address]);
+        texts.map(|text| text.parse::<OwnEndpoint>()).find_map(Result::err).map_or(Ok(()), Err)
+    }
 
-/// All running feeds.
+    /// What the protocol decides by.
+    pub fn protocol(&self) -> feed::Config {
+        feed::Config {
+            backoff_min: self.backoff_min,
+            backoff_max: self.backoff_max,
+            lag_allowance: self.lag_allowance,
+            lag_tolerance: self.lag_tolerance,
+            lag_blocks: self.lag_blocks,
+            suspicion_min: self.suspicion_min,
+            suspicion_max: self.suspicion_max,
+            is_follower: false,
+        }
+    }
+}
+
+/// All open streams.
 pub(crate) struct Feeds {
     config: FeedConfig,
     tls: Arc<TlsFiles>,
-    configs: Configs,
     inputs: mpsc::UnboundedSender<Input>,
-    running: BTreeMap<ChannelId, Running>,
+    running: BTreeMap<(ChannelId, FeedId), Running>,
     tasks: TaskTracker,
 }
 
 struct Running {
     through: watch::Sender<BlockNumber>,
+    /// One permit for each header that the core may still be handed.
+    headers: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -66,48 +110,66 @@ impl Feeds {
     pub(crate) fn new(
         config: FeedConfig,
         tls: Arc<TlsFiles>,
-        configs: Configs,
         inputs: mpsc::UnboundedSender<Input>,
         tasks: TaskTracker,
     ) -> Self {
-        Self { config, tls, configs, inputs, running: BTreeMap::new(), tasks }
+        Self { config, tls, inputs, running: BTreeMap::new(), tasks }
     }
 
-    /// Starts a feed at `next`, or gives a running one more room.
-    pub(crate) fn feed(&mut self, channel: ChannelId, next: BlockNumber, through: BlockNumber) {
-        if let Some(running) = self.running.get(&channel) {
-            running.through.send_replace(through);
-            return;
-        }
-        let known = self.configs.lock().ok().and_then(|configs| configs.get(&channel).cloned());
-        let Some(config) = known else {
-            tracing::warn!(%channel, "no orderers are known for a channel that should be pulled");
-            return;
-        };
-        let (sender, room) = watch::channel(through);
+    /// Opens a stream of blocks, or of headers.
+    pub(crate) fn open(
+        &mut self,
+        (channel, feed): (ChannelId, FeedId),
+        source: Arc<OrdererEndpoint>,
+        blocks: Option<(BlockNumber, BlockNumber)>,
+    ) {
+        let (sender, room) = watch::channel(blocks.map(|(_, through)| through).unwrap_or_default());
+        let headers = Arc::new(Semaphore::new(HEADERS_IN_FLIGHT_MAX));
         let stop = CancellationToken::new();
-        let feed = Feed {
+        let task = Feed {
             channel,
-            orderers: config.orderers().to_vec(),
+            feed,
+            source,
             config: self.config.clone(),
             tls: Arc::clone(&self.tls),
             inputs: self.inputs.clone(),
-            next,
+            next: blocks.map(|(next, _)| next),
             room,
+            headers: Arc::clone(&headers),
         };
         let token = stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = token.cancelled() => {}
-                () = feed.run() => {}
+                () = task.run() => {}
             }
         });
-        self.running.insert(channel, Running { through: sender, stop });
+        self.running.insert((channel, feed), Running { through: sender, headers, stop });
     }
 
-    /// Stops a feed.
-    pub(crate) fn stop(&mut self, channel: ChannelId) {
-        if let Some(running) = self.running.remove(&channel) {
+    /// Gives a running stream more room.
+    pub(crate) fn extend(&mut self, channel: ChannelId, feed: FeedId, through: BlockNumber) {
+        if let Some(running) = self.running.get(&(channel, feed)) {
+            running.through.send_replace(through);
+        }
+    }
+
+    /// The core has handled an input of a stream: a header's place is free again, an ended one is forgotten.
+    pub(crate) fn handled(&mut self, input: &Handled) {
+        match *input {
+            Handled::Header(channel, feed) => {
+                if let Some(running) = self.running.get(&(channel, feed)) {
+                    running.headers.add_permits(1);
+                }
+            }
+            Handled::End(channel, feed) => self.close(channel, feed),
+            Handled::Other => {}
+        }
+    }
+
+    /// Closes a stream.
+    pub(crate) fn close(&mut self, channel: ChannelId, feed: FeedId) {
+        if let Some(running) = self.running.remove(&(channel, feed)) {
             running.stop.cancel();
         }
     }
@@ -119,121 +181,137 @@ impl Drop for Feeds {
     }
 }
 
+/// What an input that was handled means to the streams.
+pub(crate) enum Handled {
+    /// A header of this stream.
+    Header(ChannelId, FeedId),
+    /// The end of this stream.
+    End(ChannelId, FeedId),
+    /// Nothing.
+    Other,
+}
+
+impl From<&Input> for Handled {
+    fn from(input: &Input) -> Self {
+        match input {
+            Input::FedHeader { channel, feed, .. } => Self::Header(*channel, *feed),
+            Input::FeedEnded { channel, feed, .. } => Self::End(*channel, *feed),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// One stream.
 struct Feed {
     channel: ChannelId,
-    orderers: Vec<Orderer>,
+    feed: FeedId,
+    source: Arc<OrdererEndpoint>,
     config: FeedConfig,
     tls: Arc<TlsFiles>,
     inputs: mpsc::UnboundedSender<Input>,
-    next: BlockNumber,
+    /// The next block; `None`: headers.
+    next: Option<BlockNumber>,
     room: watch::Receiver<BlockNumber>,
-}
-
-/// Why a stream ended.
-enum FeedEnd {
-    /// Nobody wants blocks any more.
-    Unwanted,
-    /// Try the next endpoint.
-    Failed(String),
+    headers: Arc<Semaphore>,
 }
 
 impl Feed {
     async fn run(mut self) {
-        let mut backoff = self.config.backoff_min;
-        let orderers = self.orderers.clone();
-        for orderer in orderers.iter().cycle() {
-            let before = self.next;
-            match self.pull(orderer).await {
-                FeedEnd::Unwanted => return,
-                FeedEnd::Failed(cause) => {
-                    let (channel, next) = (self.channel, self.next);
-                    let endpoint = &orderer.endpoint;
-                    tracing::warn!(%channel, %endpoint, %next, %cause, "orderer feed lost");
-                }
-            }
-            self.tell(false);
-            if self.next > before {
-                backoff = self.config.backoff_min;
-            }
-            tokio::time::sleep(backoff).await;
-            backoff = backoff.saturating_mul(2).min(self.config.backoff_max);
+        if let Err(cause) = self.stream().await {
+            let (channel, feed) = (self.channel, self.feed);
+            let _ = self.inputs.send(Input::FeedEnded { channel, feed, cause });
         }
     }
 
-    fn tell(&self, is_up: bool) {
-        let _ = self.inputs.send(Input::FeedState { channel: self.channel, is_up });
-    }
-
-    async fn pull(&mut self, orderer: &Orderer) -> FeedEnd {
-        match self.stream(orderer).await {
-            Ok(()) => FeedEnd::Unwanted,
-            Err(cause) => FeedEnd::Failed(cause),
-        }
-    }
-
-    /// Hands on blocks until the stream ends (an error, also without one) or the core is gone.
-    async fn stream(&mut self, orderer: &Orderer) -> Result<(), String> {
+    /// Hands on what comes until the stream ends (an error, also without one) or the core is gone.
+    async fn stream(&mut self) -> Result<(), String> {
         // One deadline up to the first answer: a paused orderer accepts connections and says nothing.
-        let opening = tokio::time::timeout(self.config.connect_timeout, self.open(orderer)).await;
+        let opening = tokio::time::timeout(self.config.connect_timeout, self.open()).await;
         let mut blocks = opening.map_err(|_| "no answer within the connect time-out".to_owned())??;
-        self.tell(true);
-        loop {
-            if self.room.wait_for(|through| *through >= self.next).await.is_err() {
-                return Ok(());
-            }
-            let block = match blocks.message().await.map_err(|status| describe(&status))? {
-                Some(block) => Block::try_from(block).map_err(|error| error.to_string())?,
-                None => return Err("the orderer ended the stream".to_owned()),
-            };
-            if block.number() != self.next {
-                return Err(format!("expected block {}, got block {}", self.next, block.number()));
-            }
-            self.next = self.next.next();
-            if self.inputs.send(Input::Fed { channel: self.channel, block }).is_err() {
+        let _ = self.inputs.send(Input::FeedOpened { channel: self.channel, feed: self.feed });
+        while self.has_room().await {
+            let received = blocks.message().await.map_err(|status| describe(&status))?;
+            let block = received.ok_or("the orderer ended the stream")?;
+            let input = self.input(block)?;
+            if self.inputs.send(input).is_err() {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
-    async fn open(&self, orderer: &Orderer) -> Result<Streaming<proto::Block>, String> {
-        let channel = self.connect(orderer).await?;
+    /// Waits until the core takes one more; `false` when it is gone.
+    async fn has_room(&mut self) -> bool {
+        match self.next {
+            Some(next) => self.room.wait_for(|through| *through >= next).await.is_ok(),
+            None => self.headers.acquire().await.map(tokio::sync::SemaphorePermit::forget).is_ok(),
+        }
+    }
+
+    fn input(&mut self, block: proto::Block) -> Result<Input, String> {
+        let (channel, feed) = (self.channel, self.feed);
+        if self.next.is_none() {
+            let header = block.header.ok_or("a header is missing")?;
+            let header = CertifiedHeader::try_from(header).map_err(|error| error.to_string())?;
+            return Ok(Input::FedHeader { channel, feed, header });
+        }
+        let block = Block::try_from(block).map_err(|error| error.to_string())?;
+        self.next = Some(block.number().next());
+        Ok(Input::Fed { channel, feed, block })
+    }
+
+    async fn open(&self) -> Result<Streaming<proto::Block>, String> {
+        let channel = connect(&self.config, &self.tls, &self.source).await?;
         let mut client = DeliverClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let id = Bytes::copy_from_slice(self.channel.as_bytes());
+        let start = match self.next {
+            Some(next) => Start::From(next.as_u64()),
+            None => Start::Newest(proto::Newest {}),
+        };
         let request = proto::BlocksRequest {
             channel: Some(proto::ChannelReference {
                 reference: Some(proto::channel_reference::Reference::Id(id)),
             }),
-            start: Some(proto::blocks_request::Start::From(self.next.as_u64())),
+            start: Some(start),
             stop: None,
-            headers_only: false,
+            headers_only: self.next.is_none(),
         };
         let response = client.blocks(request).await.map_err(|status| describe(&status))?;
         Ok(response.into_inner())
     }
+}
 
-    async fn connect(&self, orderer: &Orderer) -> Result<Channel, String> {
-        let host = orderer.endpoint.host();
-        let roots = orderer
-            .tls_roots
-            .iter()
-            .map(|der| Certificate::from_pem(ledgercast_crypto::tls::to_certificate_pem(der)));
-        let tls = ClientTlsConfig::new()
-            .ca_certificates(roots)
-            .identity(Identity::from_pem(&self.tls.certificate_pem, self.tls.key_pem.as_bytes()))
-            .domain_name(host);
-        let endpoint = Endpoint::from_shared(format!("https://{}", orderer.endpoint))
-            .map_err(|error| error.to_string())?
-            .tls_config(tls)
-            .map_err(|error| error.to_string())?
-            .connect_timeout(self.config.connect_timeout)
-            .http2_keep_alive_interval(self.config.keepalive_interval)
-            .keep_alive_timeout(self.config.keepalive_interval)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(STREAM_WINDOW_BYTES)
-            .tcp_nodelay(true);
-        endpoint.connect().await.map_err(|error| with_causes(&error))
-    }
+/// A connection to an orderer, by its own TLS roots, showing my TLS certificate.
+///
+/// # Errors
+/// What is wrong, with its causes.
+pub(crate) async fn connect(
+    config: &FeedConfig,
+    tls: &TlsFiles,
+    orderer: &OrdererEndpoint,
+) -> Result<Channel, String> {
+    let roots = orderer
+        .tls_roots
+        .iter()
+        .map(|der| Certificate::from_pem(ledgercast_crypto::tls::to_certificate_pem(der)));
+    let tls = ClientTlsConfig::new()
+        .ca_certificates(roots)
+        .identity(Identity::from_pem(&tls.certificate_pem, tls.key_pem.as_bytes()))
+        .domain_name(orderer.endpoint.host());
+    let named = orderer.endpoint.as_str();
+    let address = config.address_overrides.get(named).map_or(named, String::as_str);
+    let endpoint = Endpoint::from_shared(format!("https://{address}"))
+        .map_err(|error| error.to_string())?
+        .tls_config(tls)
+        .map_err(|error| error.to_string())?
+        .connect_timeout(config.connect_timeout)
+        .http2_keep_alive_interval(config.keepalive_interval)
+        .keep_alive_timeout(config.keepalive_interval)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(STREAM_WINDOW_BYTES)
+        .tcp_nodelay(true);
+    endpoint.connect().await.map_err(|error| with_causes(&error))
 }
 
 /// The largest block message: the ceiling of channel configs and room for its header.

@@ -13,6 +13,7 @@ mod daemon;
 mod db;
 mod failure;
 pub mod feed;
+pub mod follower;
 mod log;
 mod logging;
 pub mod memory;

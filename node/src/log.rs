@@ -2,6 +2,8 @@
 //! counted.
 
 use ledgercast_protocol::Event;
+use ledgercast_protocol::event::FeedChange;
+use ledgercast_protocol::types::{ChannelId, Endpoint};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -51,6 +53,10 @@ pub(crate) fn log(event: &Event) {
             tracing::info!(%name, %channel, height, "channel joined");
         }
         Event::ChannelLeft { channel } => tracing::info!(%channel, "channel left"),
+        Event::Feed { channel, endpoint, change, .. } => feed(channel, endpoint, change),
+        Event::LeaderPassedOver { channel, leader, number } => {
+            tracing::warn!(%channel, %leader, block = %number, "leader passed over: no byte came by push");
+        }
         Event::LeadershipChanged { channel, leader, is_me } => {
             let leader = leader.map(|member| member.short());
             tracing::info!(?channel, leader, is_me, "leader changed");
@@ -62,6 +68,25 @@ pub(crate) fn log(event: &Event) {
         }
         Event::CommitFailed { channel, number, error } => {
             tracing::error!(?channel, block = %number, error, "commit failed; it stands still until restart");
+        }
+    }
+}
+
+/// A source that stays away is told of less and less often.
+fn feed(channel: &ChannelId, source: &Endpoint, change: &FeedChange) {
+    match change {
+        FeedChange::Opened(kind) => tracing::info!(%channel, %source, ?kind, "orderer stream opened"),
+        FeedChange::Lost { cause, failures } if failures.is_power_of_two() => {
+            tracing::warn!(%channel, %source, cause, failures, "orderer stream lost");
+        }
+        FeedChange::Lost { cause, failures } => {
+            tracing::debug!(%channel, %source, cause, failures, "orderer stream lost");
+        }
+        FeedChange::Suspected { number, lag } => {
+            tracing::warn!(%channel, %source, block = %number, ?lag, "orderer lags");
+        }
+        FeedChange::False { reason } => {
+            tracing::warn!(%channel, %source, reason, "orderer brought something false");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! `ledgercast_`.
 
 use ledgercast_protocol::Event;
-use ledgercast_protocol::event::{BlockTrace, EvictionReason, Route};
+use ledgercast_protocol::event::{BlockTrace, EvictionReason, FeedChange, Route};
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use ledgercast_protocol::types::{ChannelId, Lane, MemberId};
@@ -54,6 +54,12 @@ struct ByStage {
     stage: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByChange {
+    channel: String,
+    change: &'static str,
+}
+
 type Latency = Family<ByStage, Histogram, fn() -> Histogram>;
 
 /// Counters and gauges of one peer.
@@ -64,6 +70,8 @@ pub struct Metrics {
     offences: Family<ByReason, Counter>,
     evictions: Family<ByReason, Counter>,
     joins: Family<ByReason, Counter>,
+    passed_over: Family<ByChannel, Counter>,
+    feed_changes: Family<ByChange, Counter>,
     committed: Family<BySource, Counter>,
     questions: Family<ByChannel, Counter>,
     duplicate_bytes: Family<ByChannel, Counter>,
@@ -92,6 +100,8 @@ impl Default for Metrics {
             offences: Family::default(),
             evictions: Family::default(),
             joins: Family::default(),
+            passed_over: Family::default(),
+            feed_changes: Family::default(),
             committed: Family::default(),
             questions: Family::default(),
             duplicate_bytes: Family::default(),
@@ -124,6 +134,16 @@ impl Metrics {
             "ledgercast_member_changes",
             "Members that joined, returned or left",
             self.joins.clone(),
+        );
+        registry.register(
+            "ledgercast_leaders_passed_over",
+            "Leaders of this org that had time to push a block and did not",
+            self.passed_over.clone(),
+        );
+        registry.register(
+            "ledgercast_feed_changes",
+            "Streams from orderers opened, lost, suspected or found false",
+            self.feed_changes.clone(),
         );
         registry.register(
             "ledgercast_blocks_committed",
@@ -198,6 +218,18 @@ impl Metrics {
             Event::MemberJoined { is_return, .. } => {
                 let reason = if *is_return { "returned" } else { "joined" };
                 self.joins.get_or_create(&ByReason { kind: "member", reason }).inc();
+            }
+            Event::Feed { channel, change, .. } => {
+                let change = match change {
+                    FeedChange::Opened(_) => "opened",
+                    FeedChange::Lost { .. } => "lost",
+                    FeedChange::Suspected { .. } => "suspected",
+                    FeedChange::False { .. } => "false",
+                };
+                self.feed_changes.get_or_create(&ByChange { channel: self.name(*channel), change }).inc();
+            }
+            Event::LeaderPassedOver { channel, .. } => {
+                self.passed_over.get_or_create(&ByChannel { channel: self.name(*channel) }).inc();
             }
             Event::MemberLeft { .. } => {
                 self.joins.get_or_create(&ByReason { kind: "member", reason: "left" }).inc();

@@ -9,13 +9,13 @@ use crate::clock::Clock;
 use crate::committer::Committer;
 use crate::config::PeerFile;
 use crate::core::{Core, CoreHandle, Stopped, Surroundings};
-use crate::feed::{Configs, FeedConfig, Feeds};
+use crate::feed::{FeedConfig, Feeds};
 use crate::metrics::Metrics;
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle};
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role, RosterError};
-use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::channel::{ChannelConfig, Genesis};
 use ledgercast_protocol::input::Command;
 use ledgercast_protocol::ledger::{BlockError, VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
@@ -32,6 +32,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The configs of all joined channels.
+pub type Configs = Arc<Mutex<BTreeMap<ChannelId, Arc<ChannelConfig>>>>;
 
 /// What a peer is started with.
 pub struct PeerSettings {
@@ -190,7 +193,7 @@ impl PeerNode {
             store: Arc::clone(&store),
             pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
             committer: Committer::start(Arc::clone(&store), inputs.clone())?,
-            feeds: Feeds::new(settings.feed, tls, Arc::clone(&configs), inputs.clone(), tasks.clone()),
+            feeds: Feeds::new(settings.feed, tls, inputs.clone(), tasks.clone()),
             inputs,
             metrics: Arc::clone(&metrics),
         };
@@ -356,7 +359,14 @@ fn restore(store: &dyn BlockStore) -> Result<RestoredState, PeerError> {
     })
 }
 
-fn restore_channel(store: &dyn BlockStore, channel: StoredChannel) -> Result<RestoredChannel, PeerError> {
+/// What a stored channel goes on with.
+///
+/// # Errors
+/// [`PeerError::Chain`] or [`PeerError::Store`].
+pub(crate) fn restore_channel(
+    store: &dyn BlockStore,
+    channel: StoredChannel,
+) -> Result<RestoredChannel, PeerError> {
     let StoredChannel { name, genesis, height } = channel;
     let broken = |cause: String| PeerError::Chain { name: name.clone(), cause };
     let tip = height.tip().ok_or_else(|| broken("it holds no block".to_owned()))?;

@@ -1,10 +1,13 @@
 //! What operators, metrics and logs are told; nothing in the protocol depends on it.
 
+use crate::feed::FeedKind;
 use crate::ledger::VerifiedHeader;
 use crate::offence::Offence;
 use crate::output::CloseReason;
 use crate::time::Monotonic;
-use crate::types::{BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId};
+use crate::types::{
+    BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId, SourceId,
+};
 use std::time::Duration;
 
 /// Something that happened, with its reason.
@@ -108,6 +111,26 @@ pub enum Event {
         /// Whether that is me.
         is_me: bool,
     },
+    /// A stream from an orderer came, went, or changed its standing.
+    Feed {
+        /// The channel.
+        channel: ChannelId,
+        /// The source's number on this channel.
+        source: SourceId,
+        /// Where it is.
+        endpoint: Endpoint,
+        /// What happened.
+        change: FeedChange,
+    },
+    /// A leader of my org had time to push a block and did not: it leads no more in my view of this epoch.
+    LeaderPassedOver {
+        /// The channel.
+        channel: ChannelId,
+        /// Who.
+        leader: MemberId,
+        /// The block of which no byte came by push.
+        number: BlockNumber,
+    },
     /// A block is durable and may be served.
     BlockCommitted {
         /// Its header.
@@ -135,13 +158,39 @@ pub enum EvictionReason {
     Refused,
 }
 
+/// What happened to a stream from an orderer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedChange {
+    /// It stands.
+    Opened(FeedKind),
+    /// It ended, or an attempt led nowhere.
+    Lost {
+        /// Why, for people.
+        cause: String,
+        /// How many times in a row.
+        failures: u32,
+    },
+    /// Its blocks lag behind their headers, or do not come: it is tried last for a while.
+    Suspected {
+        /// The block that did not come in time.
+        number: BlockNumber,
+        /// By how much its last blocks lag together.
+        lag: Duration,
+    },
+    /// It brought something false: it is tried last for a while.
+    False {
+        /// What, in snake case.
+        reason: &'static str,
+    },
+}
+
 /// Where a header or a body came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// A peer.
     Peer(MemberId),
-    /// An orderer of the channel.
-    Orderer,
+    /// An orderer of the channel, by its number there.
+    Orderer(SourceId),
 }
 
 /// By which mechanism a body came.

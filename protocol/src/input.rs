@@ -5,7 +5,7 @@ use crate::job::Verdict;
 use crate::ledger::{Block, CertifiedHeader};
 use crate::store::StoreError;
 use crate::timer::Timer;
-use crate::types::{BlockNumber, ChannelId, ChannelName, Endpoint, Lane, MemberId, SessionId};
+use crate::types::{BlockNumber, ChannelId, ChannelName, Endpoint, FeedId, Lane, MemberId, SessionId};
 use bytes::Bytes;
 use ledgercast_crypto::keys::PublicKey;
 
@@ -84,19 +84,39 @@ pub enum Input {
         /// The headers.
         headers: Vec<CertifiedHeader>,
     },
-    /// An orderer's feed brought a block.
+    /// A stream from an orderer brought a block.
     Fed {
         /// The channel.
         channel: ChannelId,
+        /// The stream.
+        feed: FeedId,
         /// The block, unchecked.
         block: Block,
     },
-    /// An orderer's feed is connected or lost.
-    FeedState {
+    /// A stream from an orderer brought a header.
+    FedHeader {
         /// The channel.
         channel: ChannelId,
-        /// Whether the orderer can be reached.
-        is_up: bool,
+        /// The stream.
+        feed: FeedId,
+        /// The header, unchecked.
+        header: CertifiedHeader,
+    },
+    /// A stream from an orderer stands.
+    FeedOpened {
+        /// The channel.
+        channel: ChannelId,
+        /// The stream.
+        feed: FeedId,
+    },
+    /// A stream from an orderer ended without having been closed, or was never opened.
+    FeedEnded {
+        /// The channel.
+        channel: ChannelId,
+        /// The stream.
+        feed: FeedId,
+        /// Why, for people.
+        cause: String,
     },
     /// The operator or the process wants something.
     Command(Command),

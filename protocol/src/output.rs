@@ -1,5 +1,6 @@
 //! Everything that a peer can want done, and the box in which a step collects it.
 
+use crate::channel::OrdererEndpoint;
 use crate::event::Event;
 use crate::job::Job;
 use crate::ledger::VerifiedBlock;
@@ -7,10 +8,11 @@ use crate::offence::Offence;
 use crate::store::MetaKey;
 use crate::time::Monotonic;
 use crate::timer::Timer;
-use crate::types::{BlockNumber, ChannelId, Endpoint, Lane, MemberId, SessionId};
+use crate::types::{BlockNumber, ChannelId, Endpoint, FeedId, Lane, MemberId, SessionId};
 use crate::wire::{ChannelMessage, Message};
 use bytes::Bytes;
 use ledgercast_crypto::keys::PublicKey;
+use std::sync::Arc;
 
 /// One output of [`crate::peer::Peer::handle`]. Whoever drives the peer carries them out in order.
 #[derive(Clone, Debug)]
@@ -77,20 +79,34 @@ pub enum Output {
         /// The value.
         value: Bytes,
     },
-    /// Pull blocks from an orderer, from `next` on, up to and including `through`; repeated with a larger
-    /// `through` as there is room. Answered by `Fed` and `FeedState`.
-    Feed {
+    /// Open a stream from an orderer, once; answered by `FeedOpened` and, whenever it ends or if it is never
+    /// opened, by `FeedEnded`.
+    OpenFeed {
         /// The channel.
         channel: ChannelId,
-        /// The first block wanted.
-        next: BlockNumber,
-        /// The last one that there is room for.
+        /// The stream's number, given back with everything that it brings.
+        feed: FeedId,
+        /// From whom.
+        source: Arc<OrdererEndpoint>,
+        /// The first block wanted and the last that there is room for, brought by `Fed`; `None`: headers from
+        /// the newest one on, brought by `FedHeader`.
+        blocks: Option<(BlockNumber, BlockNumber)>,
+    },
+    /// There is room for more blocks of a stream.
+    ExtendFeed {
+        /// The channel.
+        channel: ChannelId,
+        /// The stream.
+        feed: FeedId,
+        /// The last block that there is room for.
         through: BlockNumber,
     },
-    /// Stop pulling.
-    StopFeed {
+    /// Close a stream; not answered.
+    CloseFeed {
         /// The channel.
         channel: ChannelId,
+        /// The stream.
+        feed: FeedId,
     },
     /// Something that operators, metrics and logs are told.
     Event(Event),

@@ -5,7 +5,7 @@ use crate::chain::{Founding, SourceChain};
 use crate::checks::{Checks, Disclosure, Failure};
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskSettings};
-use crate::feeds::Orderer;
+use crate::feeds::Orderers;
 use crate::identities::Org;
 use crate::links::{LinkSettings, Wire};
 use crate::node::{Node, NodeId};
@@ -34,6 +34,7 @@ pub struct WorldBuilder {
     links: LinkSettings,
     disk: DiskSettings,
     has_anchors: bool,
+    followers: usize,
     configure: Configure,
     bootstrap: Option<Bootstrap>,
     start_at: StartAt,
@@ -49,6 +50,7 @@ impl WorldBuilder {
             links: LinkSettings::default(),
             disk: DiskSettings::default(),
             has_anchors: true,
+            followers: 0,
             configure: Box::new(|_, _| {}),
             bootstrap: None,
             start_at: Box::new(|_| Some(Duration::ZERO)),
@@ -89,6 +91,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn without_anchors(mut self) -> Self {
         self.has_anchors = false;
+        self
+    }
+
+    /// Channel configs name so many followers beside the one orderer that signs.
+    #[must_use]
+    pub fn followers(mut self, count: usize) -> Self {
+        self.followers = count;
         self
     }
 
@@ -152,7 +161,7 @@ impl WorldBuilder {
             is_orderer_split: false,
             orderer_cut_from: BTreeSet::new(),
             channels,
-            orderer: Orderer::default(),
+            orderers: Orderers::default(),
             verifier: Verifier::new(Random::new(self.seed, 2)),
             checks: Checks::default(),
             liars: BTreeSet::new(),
@@ -190,6 +199,7 @@ impl WorldBuilder {
             name,
             orgs: members.iter().map(|org| &orgs[*org]).collect(),
             anchors: anchors.collect(),
+            followers: self.followers,
         };
         let seed = u64::from_be_bytes(random.seed()[..8].try_into().expect("eight of 32 bytes"));
         SourceChain::found(&founding, Random::new(seed, 3)).expect("the scenario describes a valid channel")
@@ -262,7 +272,7 @@ impl WorldBuilder {
                 world.nodes[node.0].joined.insert(channel);
             }
             world.checks.isolation.members.insert(channel, entitled);
-            world.orderer.released.insert(channel, 1);
+            world.orderers.released.insert(channel, 1);
         }
         Ok(())
     }

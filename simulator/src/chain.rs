@@ -33,6 +33,7 @@ pub(crate) struct Founding<'a> {
     pub(crate) orgs: Vec<&'a Org>,
     /// Anchor endpoints of each org, in the same order.
     pub(crate) anchors: Vec<Vec<String>>,
+    pub(crate) followers: usize,
 }
 
 impl SourceChain {
@@ -151,6 +152,11 @@ fn config(founding: &Founding<'_>, orderer: &SecretKey) -> proto::ChannelConfig 
         reader: true,
         writer: true,
     });
+    let followers = (0..founding.followers).map(|index| proto::FollowerConfig {
+        org: founding.orgs.first().map(|org| org.name.clone()).unwrap_or_default(),
+        endpoint: format!("follower{index}:7050"),
+        tls_roots: Vec::new(),
+    });
     proto::ChannelConfig {
         number: 0,
         previous_hash: Bytes::from_static(&[0; 32]),
@@ -164,5 +170,6 @@ fn config(founding: &Founding<'_>, orderer: &SecretKey) -> proto::ChannelConfig 
         }],
         quorum: 1,
         limits: Some((&ChannelLimits::default()).into()),
+        followers: followers.collect(),
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::checks::{Failure, Violation};
 use crate::connections::{ConnectionId, Side};
+use crate::feeds::SourceFault;
 use crate::node::{NodeId, Paused, Process, Waiting};
 use crate::peek::Peek;
 use crate::queue::{Life, Scheduled};
@@ -83,7 +84,7 @@ impl World {
         };
         // Answers on their way to this life find the next one.
         self.nodes[node.0].life += 1;
-        self.orderer.feeds.retain(|(pulling, _), _| *pulling != node);
+        self.orderers.forget(node);
         for (connection, side) in process.sessions.into_values() {
             self.close_end(connection, side);
         }
@@ -221,7 +222,16 @@ impl World {
     /// # Errors
     /// [`Failure`] when an invariant breaks.
     pub fn set_orderer_down(&mut self, is_down: bool) -> Result<(), Failure> {
-        self.orderer.is_down = is_down;
+        self.orderers.is_down = is_down;
+        self.break_feeds().map_err(|violation| self.failure(violation))
+    }
+
+    /// Gives one orderer, by its place among a config's sources, a fault from now on.
+    ///
+    /// # Errors
+    /// [`Failure`] when an invariant breaks.
+    pub fn set_source_fault(&mut self, source: usize, fault: SourceFault) -> Result<(), Failure> {
+        self.orderers.faults.insert(source, fault);
         self.break_feeds().map_err(|violation| self.failure(violation))
     }
 

@@ -1,180 +1,262 @@
-//! The orderer: releases scripted blocks and streams them, in order and without loss, to the peers that pull.
+//! The orderers: they release scripted blocks and stream them, in order and without loss, to whoever pulls;
+//! each may have a fault of its own.
 
 use crate::checks::Violation;
 use crate::links::Wire;
 use crate::node::NodeId;
 use crate::queue::{Life, Scheduled};
 use crate::world::World;
+use bytes::Bytes;
 use ledgercast_protocol::Input;
+use ledgercast_protocol::channel::OrdererEndpoint;
 use ledgercast_protocol::ledger::Block;
-use ledgercast_protocol::types::{BlockNumber, ChannelId};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, FeedId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Between two attempts of a peer's feed to reach the orderer.
-const RETRY: Duration = Duration::from_secs(1);
+/// A node gives up an attempt to connect after this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What is wrong with one orderer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// It refuses connections.
+    Dead,
+    /// It takes connections and never answers.
+    Hangs,
+    /// Its streams stand and bring nothing.
+    Stalls,
+    /// It brings headers only.
+    HeadersOnly,
+    /// It brings everything before this block, and headers.
+    Withholds(u64),
+    /// It brings each block this long after its header.
+    Delays(Duration),
+    /// It alters this block.
+    Alters(u64),
+    /// It ends a stream of blocks in place of this block, once for each stream.
+    EndsAt(u64),
+}
 
 #[derive(Debug, Default)]
-pub(crate) struct Orderer {
+pub(crate) struct Orderers {
     pub(crate) is_down: bool,
-    pub(crate) feeds: BTreeMap<(NodeId, ChannelId), Feed>,
-    pub(crate) uplink: Wire,
+    /// By their place among a config's sources; those that are not named are honest.
+    pub(crate) faults: BTreeMap<usize, SourceFault>,
+    uplinks: BTreeMap<usize, Wire>,
+    streams: BTreeMap<StreamKey, Stream>,
     /// Bytes of bodies sent to peers.
     pub(crate) sent_bytes: u64,
     /// Blocks that were scripted, by channel, and how many of them are released.
     pub(crate) released: BTreeMap<ChannelId, u64>,
 }
 
-/// A peer's pull from the orderer.
+/// One process's stream of one channel.
+pub(crate) type StreamKey = (NodeId, ChannelId, Life, FeedId);
+
 #[derive(Debug)]
-pub(crate) struct Feed {
-    life: Life,
+struct Stream {
+    source: usize,
     is_up: bool,
-    /// Sends of an earlier connection of this feed do not count.
-    generation: u64,
-    /// The next block to send.
+    /// The next block or header to send.
     next: u64,
-    /// The next one that has not arrived.
-    missing: u64,
-    /// The last one that the peer has room for.
-    through: u64,
+    /// The last block that the peer has room for; `None`: headers.
+    through: Option<u64>,
     last_arrival: Duration,
 }
 
+/// What arrives on a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum FeedItem {
+    Block(Block),
+    Header(Block),
+    End,
+}
+
+impl Orderers {
+    /// A process is gone, and its streams with it.
+    pub(crate) fn forget(&mut self, node: NodeId) {
+        self.streams.retain(|(pulling, ..), _| *pulling != node);
+    }
+
+    fn fault(&self, source: usize) -> SourceFault {
+        self.faults.get(&source).copied().unwrap_or_default()
+    }
+}
+
 impl World {
-    pub(crate) fn feed(&mut self, node: NodeId, channel: ChannelId, next: BlockNumber, through: BlockNumber) {
-        let life = self.nodes[node.0].life;
-        let (next, through) = (next.as_u64(), through.as_u64());
-        match self.orderer.feeds.get_mut(&(node, channel)) {
-            Some(feed) if feed.life == life => {
-                feed.through = through;
-                feed.next = feed.next.max(next);
-                feed.missing = feed.missing.max(next);
-                self.pump(node, channel);
-            }
-            _ => {
-                let feed = Feed {
-                    life,
-                    is_up: false,
-                    generation: 0,
-                    next,
-                    missing: next,
-                    through,
-                    last_arrival: Duration::ZERO,
-                };
-                self.orderer.feeds.insert((node, channel), feed);
-                let at = self.now + self.links.latency * 3;
-                self.queue.push(at, Scheduled::FeedConnects(node, channel, life));
-            }
-        }
+    pub(crate) fn open_feed(
+        &mut self,
+        (node, channel, feed): (NodeId, ChannelId, FeedId),
+        target: &OrdererEndpoint,
+        blocks: Option<(BlockNumber, BlockNumber)>,
+    ) {
+        let chain = self.channels.iter().find(|chain| chain.id() == channel);
+        let sources = chain.map(|chain| chain.genesis().config().sources()).unwrap_or_default();
+        let Some(source) = sources.iter().position(|source| source == target) else {
+            return;
+        };
+        let stream = Stream {
+            source,
+            is_up: false,
+            next: blocks.map_or(0, |(next, _)| next.as_u64()),
+            through: blocks.map(|(_, through)| through.as_u64()),
+            last_arrival: Duration::ZERO,
+        };
+        let key = (node, channel, self.nodes[node.0].life, feed);
+        self.orderers.streams.insert(key, stream);
+        let takes = match self.orderers.fault(source) {
+            SourceFault::Hangs => CONNECT_TIMEOUT,
+            _ => self.links.latency * 3,
+        };
+        self.queue.push(self.now + takes, Scheduled::FeedConnects(key));
     }
 
-    pub(crate) fn stop_feed(&mut self, node: NodeId, channel: ChannelId) {
-        self.orderer.feeds.remove(&(node, channel));
-    }
-
-    pub(crate) fn feed_connects(
+    pub(crate) fn extend_feed(
         &mut self,
         node: NodeId,
         channel: ChannelId,
-        life: Life,
-    ) -> Result<(), Violation> {
-        let can_reach = self.can_reach_orderer(node);
-        let Some(feed) = self.orderer.feeds.get_mut(&(node, channel)).filter(|feed| feed.life == life) else {
+        feed: FeedId,
+        through: BlockNumber,
+    ) {
+        let key = (node, channel, self.nodes[node.0].life, feed);
+        if let Some(stream) = self.orderers.streams.get_mut(&key) {
+            stream.through = Some(through.as_u64());
+        }
+        self.pump(key);
+    }
+
+    pub(crate) fn close_feed(&mut self, node: NodeId, channel: ChannelId, feed: FeedId) {
+        self.orderers.streams.remove(&(node, channel, self.nodes[node.0].life, feed));
+    }
+
+    pub(crate) fn feed_connects(&mut self, key: StreamKey) -> Result<(), Violation> {
+        let (node, channel, life, feed) = key;
+        let released = self.orderers.released.get(&channel).copied().unwrap_or(1);
+        let Some(source) = self.orderers.streams.get(&key).map(|stream| stream.source) else {
             return Ok(());
         };
-        if feed.is_up {
+        if !self.can_reach_orderer(node, source) || self.orderers.fault(source) == SourceFault::Hangs {
+            return self.end_feed(key, "cannot be reached");
+        }
+        if let Some(stream) = self.orderers.streams.get_mut(&key) {
+            stream.is_up = true;
+            if stream.through.is_none() {
+                stream.next = released.saturating_sub(1);
+            }
+        }
+        self.pump(key);
+        self.deliver(node, life, Input::FeedOpened { channel, feed })
+    }
+
+    fn end_feed(&mut self, key: StreamKey, cause: &str) -> Result<(), Violation> {
+        let (node, channel, life, feed) = key;
+        if self.orderers.streams.remove(&key).is_none() {
             return Ok(());
         }
-        if can_reach {
-            feed.is_up = true;
-            feed.next = feed.missing;
-            feed.generation += 1;
-            self.pump(node, channel);
-        } else {
-            self.queue.push(self.now + RETRY, Scheduled::FeedConnects(node, channel, life));
-        }
-        self.deliver(node, life, Input::FeedState { channel, is_up: can_reach })
+        self.deliver(node, life, Input::FeedEnded { channel, feed, cause: cause.to_owned() })
     }
 
-    pub(crate) fn can_reach_orderer(&self, node: NodeId) -> bool {
-        !self.orderer.is_down && !self.is_cut_from_orderer(node)
+    fn can_reach_orderer(&self, node: NodeId, source: usize) -> bool {
+        let is_dead = self.orderers.fault(source) == SourceFault::Dead;
+        !self.orderers.is_down && !is_dead && !self.is_cut_from_orderer(node)
     }
 
-    /// Feeds of whoever can no longer reach the orderer are lost, and try again.
+    /// Streams of whoever can no longer reach its orderer are lost.
     pub(crate) fn break_feeds(&mut self) -> Result<(), Violation> {
-        let broken: Vec<(NodeId, ChannelId)> = self.orderer.feeds.keys().copied().collect();
-        for (node, channel) in broken {
-            if self.can_reach_orderer(node) {
-                continue;
-            }
-            let Some(feed) = self.orderer.feeds.get_mut(&(node, channel)).filter(|feed| feed.is_up) else {
-                continue;
-            };
-            feed.is_up = false;
-            let life = feed.life;
-            self.queue.push(self.now + RETRY, Scheduled::FeedConnects(node, channel, life));
-            self.deliver(node, life, Input::FeedState { channel, is_up: false })?;
+        let up = self.orderers.streams.iter().filter(|(_, stream)| stream.is_up);
+        let broken = up.filter(|((node, ..), stream)| !self.can_reach_orderer(*node, stream.source));
+        for key in broken.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.end_feed(key, "lost")?;
         }
         Ok(())
     }
 
     /// Sends what is released and what the peer has room for.
-    pub(crate) fn pump(&mut self, node: NodeId, channel: ChannelId) {
-        let released = self.orderer.released.get(&channel).copied().unwrap_or(1);
-        loop {
-            let Some(feed) = self.orderer.feeds.get_mut(&(node, channel)).filter(|feed| feed.is_up) else {
+    fn pump(&mut self, key: StreamKey) {
+        while let Some(item) = self.next_item(key) {
+            let (bytes, delay) = match &item {
+                FeedItem::Block(block) => {
+                    self.orderers.sent_bytes += block.body.len() as u64;
+                    (block.body.len(), self.delay(key))
+                }
+                FeedItem::Header(block) => (block.header.header.bytes().len(), Duration::ZERO),
+                FeedItem::End => (0, Duration::ZERO),
+            };
+            let Some(stream) = self.orderers.streams.get_mut(&key) else {
                 return;
             };
-            if feed.next > feed.through || feed.next >= released {
-                return;
-            }
-            let number = BlockNumber::new(feed.next);
-            let chain = self.channels.iter().find(|chain| chain.id() == channel);
-            let Some(block) = chain.and_then(|chain| chain.block(number)) else {
-                return;
-            };
-            let block: Block = block.to_block();
-            let bytes = block.body.len();
-            let sent = self.orderer.uplink.occupy(self.now, self.links.transmission(bytes));
-            self.orderer.sent_bytes += bytes as u64;
-            let arrival = sent + self.links.latency + self.random.up_to(self.links.jitter);
-            feed.last_arrival = feed.last_arrival.max(arrival);
-            feed.next += 1;
-            let (life, generation, at) = (feed.life, feed.generation, feed.last_arrival);
-            self.queue.push(at, Scheduled::FeedArrives { node, channel, life, generation, block });
+            let uplink = self.orderers.uplinks.entry(stream.source).or_default();
+            let sent = uplink.occupy(self.now, self.links.transmission(bytes));
+            let arrival = sent + delay + self.links.latency + self.random.up_to(self.links.jitter);
+            stream.last_arrival = stream.last_arrival.max(arrival);
+            stream.next += 1;
+            self.queue.push(stream.last_arrival, Scheduled::FeedArrives(key, item));
         }
     }
 
-    pub(crate) fn feed_arrives(
-        &mut self,
-        (node, channel, life, generation): (NodeId, ChannelId, Life, u64),
-        block: Block,
-    ) -> Result<(), Violation> {
-        let Some(feed) = self.orderer.feeds.get_mut(&(node, channel)) else {
-            return Ok(());
+    fn delay(&self, (node, channel, life, feed): StreamKey) -> Duration {
+        let stream = self.orderers.streams.get(&(node, channel, life, feed));
+        match stream.map(|stream| self.orderers.fault(stream.source)) {
+            Some(SourceFault::Delays(delay)) => delay,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn next_item(&self, key: StreamKey) -> Option<FeedItem> {
+        let stream = self.orderers.streams.get(&key).filter(|stream| stream.is_up)?;
+        let released = self.orderers.released.get(&key.1).copied().unwrap_or(1);
+        let (number, fault) = (stream.next, self.orderers.fault(stream.source));
+        if number >= released || fault == SourceFault::Stalls {
+            return None;
+        }
+        let chain = self.channels.iter().find(|chain| chain.id() == key.1)?;
+        let mut block: Block = chain.block(BlockNumber::new(number))?.to_block();
+        let Some(through) = stream.through else {
+            return Some(FeedItem::Header(block));
         };
-        if feed.life != life || feed.generation != generation || !feed.is_up {
-            return Ok(());
+        if number > through {
+            return None;
         }
-        feed.missing = feed.missing.max(block.number().as_u64() + 1);
-        self.deliver(node, life, Input::Fed { channel, block })
+        match fault {
+            SourceFault::HeadersOnly => return None,
+            SourceFault::Withholds(withheld) if number >= withheld => return None,
+            SourceFault::EndsAt(end) if number == end => return Some(FeedItem::End),
+            SourceFault::Alters(altered) if number == altered => {
+                let mut body = block.body.to_vec();
+                body.iter_mut().rev().take(1).for_each(|byte| *byte ^= 1);
+                block.body = Bytes::from(body);
+            }
+            _ => {}
+        }
+        Some(FeedItem::Block(block))
     }
 
-    /// The orderer releases the next scripted block of a channel.
+    pub(crate) fn feed_arrives(&mut self, key: StreamKey, item: FeedItem) -> Result<(), Violation> {
+        let (node, channel, life, feed) = key;
+        if !self.orderers.streams.get(&key).is_some_and(|stream| stream.is_up) {
+            return Ok(());
+        }
+        match item {
+            FeedItem::Block(block) => self.deliver(node, life, Input::Fed { channel, feed, block }),
+            FeedItem::Header(block) => {
+                self.deliver(node, life, Input::FedHeader { channel, feed, header: block.header })
+            }
+            FeedItem::End => self.end_feed(key, "the orderer ended the stream"),
+        }
+    }
+
+    /// The orderers release the next scripted block of a channel.
     pub(crate) fn release(&mut self, channel: ChannelId) {
         let certified = self.channels.iter().find(|chain| chain.id() == channel).map_or(0, |it| it.height());
-        let released = self.orderer.released.entry(channel).or_insert(1);
+        let released = self.orderers.released.entry(channel).or_insert(1);
         *released = (*released + 1).min(certified);
-        let pulling: Vec<NodeId> = self
-            .orderer
-            .feeds
-            .keys()
-            .filter(|(_, pulled)| *pulled == channel)
-            .map(|(node, _)| *node)
-            .collect();
-        for node in pulling {
-            self.pump(node, channel);
+        let streams = self.orderers.streams.keys().filter(|(_, pulled, ..)| *pulled == channel);
+        for key in streams.copied().collect::<Vec<_>>() {
+            self.pump(key);
         }
     }
 }

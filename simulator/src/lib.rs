@@ -41,6 +41,7 @@ pub use builder::WorldBuilder;
 pub use chain::SourceChain;
 pub use checks::{Failure, Violation};
 pub use disk::DiskSettings;
+pub use feeds::SourceFault;
 pub use links::LinkSettings;
 pub use node::NodeId;
 pub use peek::Peek;

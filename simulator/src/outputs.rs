@@ -42,8 +42,11 @@ impl World {
                 let done = self.nodes[node.0].disk.write(self.now, Write::Meta(key, value));
                 self.queue.push(done, Scheduled::DiskDone(node, self.nodes[node.0].life));
             }
-            Output::Feed { channel, next, through } => self.feed(node, channel, next, through),
-            Output::StopFeed { channel } => self.stop_feed(node, channel),
+            Output::OpenFeed { channel, feed, source, blocks } => {
+                self.open_feed((node, channel, feed), &source, blocks);
+            }
+            Output::ExtendFeed { channel, feed, through } => self.extend_feed(node, channel, feed, through),
+            Output::CloseFeed { channel, feed } => self.close_feed(node, channel, feed),
             Output::Event(event) => self.take_event(node, event)?,
         }
         Ok(())

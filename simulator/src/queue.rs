@@ -2,9 +2,9 @@
 
 use crate::connections::{ConnectionId, Side};
 use crate::dials::Attempt;
+use crate::feeds::{FeedItem, StreamKey};
 use crate::node::NodeId;
 use bytes::Bytes;
-use ledgercast_protocol::ledger::Block;
 use ledgercast_protocol::types::{ChannelId, Lane};
 use ledgercast_protocol::{Input, Timer};
 use std::cmp::Ordering;
@@ -37,9 +37,9 @@ pub(crate) enum Scheduled {
     /// The write at the front of a disk's queue is durable.
     DiskDone(NodeId, Life),
     /// A feed's connection attempt comes to its end.
-    FeedConnects(NodeId, ChannelId, Life),
-    /// A block of a feed arrives.
-    FeedArrives { node: NodeId, channel: ChannelId, life: Life, generation: u64, block: Block },
+    FeedConnects(StreamKey),
+    /// A block or header of a feed arrives, or its end.
+    FeedArrives(StreamKey, FeedItem),
     /// The orderer releases the next block of a channel.
     Release(ChannelId),
     /// A graceful stop ends.

@@ -75,10 +75,8 @@ impl World {
             Scheduled::DialArrives(attempt) => self.dial_arrives(attempt),
             Scheduled::DialFails(attempt, is_refused) => self.dial_fails(attempt, is_refused),
             Scheduled::DiskDone(node, life) => self.disk_done(node, life),
-            Scheduled::FeedConnects(node, channel, life) => self.feed_connects(node, channel, life),
-            Scheduled::FeedArrives { node, channel, life, generation, block } => {
-                self.feed_arrives((node, channel, life, generation), block)
-            }
+            Scheduled::FeedConnects(stream) => self.feed_connects(stream),
+            Scheduled::FeedArrives(stream, item) => self.feed_arrives(stream, item),
             Scheduled::Release(channel) => {
                 self.release(channel);
                 Ok(())

@@ -56,8 +56,10 @@ fn label(input: &Input) -> String {
         Input::HeadersRead { channel, asker, first, headers } => {
             format!("headers read {channel:?} {asker} {first} {}", headers.len())
         }
-        Input::Fed { channel, block } => format!("fed {channel:?} {}", block.header.hash()),
-        Input::FeedState { channel, is_up } => format!("feed {channel:?} {is_up}"),
+        Input::Fed { channel, feed, block } => format!("fed {channel:?} {feed} {}", block.header.hash()),
+        Input::FedHeader { channel, feed, header } => format!("header {channel:?} {feed} {}", header.hash()),
+        Input::FeedOpened { channel, feed } => format!("opened {channel:?} {feed}"),
+        Input::FeedEnded { channel, feed, .. } => format!("ended {channel:?} {feed}"),
         Input::Command(Command::Join { name, .. }) => format!("join {name}"),
         Input::Command(Command::Leave { channel }) => format!("leave {channel:?}"),
         Input::Command(Command::Shutdown) => "shutdown".to_owned(),

@@ -177,7 +177,7 @@ impl World {
 
     /// Bytes of bodies that the orderers have sent.
     pub fn orderer_bytes(&self) -> u64 {
-        self.orderer.sent_bytes
+        self.orderers.sent_bytes
     }
 
     /// The most bytes of bodies of one channel that any peer has held on their way.

@@ -5,7 +5,7 @@ use crate::builder::WorldBuilder;
 use crate::chain::SourceChain;
 use crate::checks::Checks;
 use crate::connections::{Connection, ConnectionId};
-use crate::feeds::Orderer;
+use crate::feeds::Orderers;
 use crate::links::LinkSettings;
 use crate::node::{Node, NodeId};
 use crate::queue::{Queue, Scheduled};
@@ -38,7 +38,7 @@ pub struct World {
     pub(crate) is_orderer_split: bool,
     pub(crate) orderer_cut_from: BTreeSet<NodeId>,
     pub(crate) channels: Vec<SourceChain>,
-    pub(crate) orderer: Orderer,
+    pub(crate) orderers: Orderers,
     pub(crate) verifier: Verifier,
     pub(crate) checks: Checks,
     pub(crate) liars: BTreeSet<NodeId>,

@@ -5,6 +5,7 @@
 //! four.
 
 mod delivery;
+mod feeds;
 mod input;
 mod isolation;
 mod refusals;
@@ -36,6 +37,7 @@ fn plan() -> Plan {
         orgs: 3,
         peers_per_org: 2,
         channels: ["trade=org1,org2", "audit=org2,org3"].map(|text| text.parse().expect("a channel")).into(),
+        followers: 0,
         base_port: None,
     }
 }
@@ -43,10 +45,15 @@ fn plan() -> Plan {
 impl Network {
     /// Written, nothing started. Variables override configuration keys.
     fn write(variables: &[(&str, &str)]) -> Self {
+        Self::write_plan(&plan(), variables)
+    }
+
+    /// The same for a network of choice.
+    fn write_plan(plan: &Plan, variables: &[(&str, &str)]) -> Self {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let binaries = Binaries::build().expect("the programs are built");
-        let cluster = Cluster::write(binaries, folder.path(), &plan(), variables).expect("a test network");
+        let cluster = Cluster::write(binaries, folder.path(), plan, variables).expect("a test network");
         Self { cluster, _folder: folder, _turn: turn }
     }
 

@@ -1,6 +1,8 @@
-//! Who pulls for its org: L1, L3, L4.
+//! Who pulls for its org: L1 to L7, A13.
 
-use crate::{Outcome, nodes, seconds};
+use crate::{Outcome, millis, nodes, seconds};
+use ledgercast_protocol::Event;
+use ledgercast_protocol::leadership::Mode;
 use ledgercast_simulator::{Failure, NodeId, World};
 use std::time::Duration;
 
@@ -106,10 +108,11 @@ fn a_leader_that_hangs_is_replaced_when_its_claim_runs_out() -> Outcome {
     world.resume(first)?;
 
     world.run_until("ten at the tip", seconds(20), |world| world.are_at_tip(&nodes(0..10), trade))?;
-    world.run_until("one leader", seconds(30), |world| one_leader_for_all(world, &nodes(0..10)))
+    // It may have been passed over meanwhile: that is forgotten after a minute.
+    world.run_until("one leader", seconds(70), |world| one_leader_for_all(world, &nodes(0..10)))
 }
 
-/// L5, first half
+/// L5
 #[test]
 fn a_leader_that_cannot_reach_the_orderers_yields() -> Outcome {
     let mut world = ten(47)?;
@@ -121,8 +124,108 @@ fn a_leader_that_cannot_reach_the_orderers_yields() -> Outcome {
     world.submit(trade, 3, 1000);
 
     world.run_until("all at the tip", seconds(40), |world| world.are_at_tip(&nodes(0..10), trade))?;
-    assert_ne!(world.leaders(0, trade), [first]);
+    world.run_until("another leader", seconds(15), |world| one_leader_for_all(world, &nodes(0..10)))?;
+    let second = world.leaders(0, trade);
+    assert_ne!(second, [first]);
+
+    world.cut_from_orderer(first, false)?;
+    for _ in 0..30 {
+        world.run_for(seconds(2))?;
+        assert_eq!(world.leaders(0, trade), second, "it took the lead back");
+    }
     Ok(())
+}
+
+/// A13, for ever: it pulls, claims, and shows nothing
+#[test]
+fn a_leader_that_withholds_costs_its_org_one_time_out() -> Outcome {
+    let mut world = ten(49)?;
+    let trade = world.channel("trade");
+    world.run_until("one leader", seconds(15), |world| one_leader_for_all(world, &nodes(0..10)))?;
+    let liar = world.leaders(0, trade)[0];
+    let others: Vec<NodeId> = nodes(0..10).into_iter().filter(|node| *node != liar).collect();
+    world.run_for(seconds(5))?;
+
+    withhold(&mut world, liar, &["push", "body_frame", "headers", "announce", "complete"]);
+    world.submit(trade, 1, 1000);
+
+    world.run_until("nine at the tip", millis(1500), |world| world.are_at_tip(&others, trade))?;
+    assert!(others.iter().all(|node| passed_over(world.events(*node)) == 1));
+    let leaders = world.leaders(0, trade);
+    assert_eq!(leaders.len(), 2, "the liar still claims");
+    for _ in 0..50 {
+        // As a relay it still costs its children a repair; that is not held against the new leader.
+        world.submit(trade, 1, 1000);
+        world.run_until("nine at the tip", millis(1500), |world| world.are_at_tip(&others, trade))?;
+    }
+    assert_eq!(world.leaders(0, trade), leaders);
+    Ok(())
+}
+
+/// A13, some: it serves one half of its org
+#[test]
+fn a_leader_that_serves_some_only_is_passed_over_by_the_others() -> Outcome {
+    let mut world = World::builder(50).orgs(&[2]).channel("trade", &[0]).build()?;
+    let trade = world.channel("trade");
+    world.run_until("one leader", seconds(15), |world| one_leader_for_all(world, &nodes(0..2)))?;
+    let liar = world.leaders(0, trade)[0];
+    let victim = NodeId(1 - liar.0);
+    world.run_for(seconds(5))?;
+
+    withhold(&mut world, liar, &["push", "body_frame"]);
+    world.submit(trade, 1, 1000);
+
+    world.run_until("the victim at the tip", millis(1500), |world| world.are_at_tip(&[victim], trade))?;
+    assert_eq!(world.channel_view(victim, trade).map(|view| view.is_leader), Some(true));
+    Ok(())
+}
+
+/// From now on a node sends nothing of these kinds.
+fn withhold(world: &mut World, node: NodeId, kinds: &'static [&'static str]) {
+    world.corrupt(node, |sent| match kinds.contains(&sent.peek.kind) {
+        true => Vec::new(),
+        false => vec![sent.frame.clone()],
+    });
+}
+
+fn passed_over(events: &[(Duration, Event)]) -> usize {
+    events.iter().filter(|(_, event)| matches!(event, Event::LeaderPassedOver { .. })).count()
+}
+
+/// Nobody honest is passed over while blocks flow, through several epochs.
+#[test]
+fn leaders_that_push_are_never_passed_over() -> Outcome {
+    let mut world = World::builder(51).orgs(&[8, 8]).channel("trade", &[0, 1]).followers(3).build()?;
+    let trade = world.channel("trade");
+    world.run_for(seconds(15))?;
+
+    world.submit_every(trade, 300, 100_000, millis(50));
+    world.run_for(seconds(16))?;
+
+    assert!(world.are_at_tip(&nodes(0..16), trade));
+    for node in nodes(0..16) {
+        assert_eq!(passed_over(world.events(node)), 0, "{node}");
+    }
+    Ok(())
+}
+
+/// L7
+#[test]
+fn static_leaders_lead_whatever_happens_and_nobody_else_does() -> Outcome {
+    let mut world = World::builder(52)
+        .orgs(&[3])
+        .channel("trade", &[0])
+        .configure(|node, config| config.leadership.mode = Mode::Static { leads: node.0 == 1 })
+        .build()?;
+    let trade = world.channel("trade");
+    world.cut_from_orderer(NodeId(1), true)?;
+    world.submit(trade, 3, 1000);
+    world.run_for(seconds(60))?;
+    assert_eq!(world.leaders(0, trade), [NodeId(1)]);
+
+    world.cut_from_orderer(NodeId(1), false)?;
+
+    world.run_until("all at the tip", seconds(5), |world| world.are_at_tip(&nodes(0..3), trade))
 }
 
 /// L6

@@ -6,6 +6,7 @@ mod attacks;
 mod channels;
 mod disclosure;
 mod dissemination;
+mod feeds;
 mod leadership;
 mod membership;
 mod recovery;

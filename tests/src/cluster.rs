@@ -73,12 +73,18 @@ impl Cluster {
         &self.summary.orderers[0].name
     }
 
+    /// The names of the followers.
+    pub fn followers(&self) -> Vec<String> {
+        self.summary.followers.iter().map(|follower| follower.name.clone()).collect()
+    }
+
     /// A node by its name.
     ///
     /// # Panics
     /// When the network has no node of this name: the caller's mistake.
     pub fn node(&self, name: &str) -> &NodeSummary {
-        let nodes = self.summary.orderers.iter().chain(&self.summary.peers);
+        let orderers = self.summary.orderers.iter().chain(&self.summary.followers);
+        let nodes = orderers.chain(&self.summary.peers);
         nodes.into_iter().find(|node| node.name == name).expect("a node of this network")
     }
 
@@ -128,12 +134,14 @@ impl Cluster {
         }
     }
 
-    /// Starts the orderer and all peers, and joins every member to its channels.
+    /// Starts the orderers and all peers, and joins every member to its channels.
     ///
     /// # Errors
     /// A process does not start, or refuses a channel.
     pub fn start_all(&mut self) -> Result<(), String> {
-        let names: Vec<String> = std::iter::once(self.orderer().to_owned()).chain(self.peers()).collect();
+        let mut names = vec![self.orderer().to_owned()];
+        names.extend(self.followers());
+        names.extend(self.peers());
         for name in &names {
             self.spawn(name)?;
         }
@@ -143,14 +151,16 @@ impl Cluster {
         self.join_all()
     }
 
-    /// Joins the orderer and every member to its channels, with the command line.
+    /// Joins the orderers and every member to its channels, with the command line.
     ///
     /// # Errors
     /// Somebody refuses.
     pub fn join_all(&self) -> Result<(), String> {
         for channel in &self.summary.channels {
-            let orderer = self.orderer().to_owned();
-            for name in std::iter::once(orderer).chain(self.peers_on(&channel.name)) {
+            let mut names = vec![self.orderer().to_owned()];
+            names.extend(self.followers());
+            names.extend(self.peers_on(&channel.name));
+            for name in names {
                 let answer = self.join(&name, &channel.name)?;
                 if answer.code != Some(0) {
                     return Err(format!("{name} does not join {}: {}", channel.name, answer.stderr));

@@ -7,4 +7,5 @@ pub mod client;
 pub mod cluster;
 pub mod operations;
 pub mod process;
+pub mod proxy;
 pub mod wait;

@@ -45,7 +45,7 @@ impl Network {
         let stage = screen.stage("starting an orderer and six peers");
         let channels = ["trade=org1,org2", "audit=org2,org3"];
         let channels = channels.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-        let plan = Plan { orgs: 3, peers_per_org: 2, channels, base_port: None };
+        let plan = Plan { orgs: 3, peers_per_org: 2, channels, followers: 0, base_port: None };
         let mut cluster = Cluster::write(binaries, folder.path(), &plan, &[]).map_err(anyhow::Error::msg)?;
         let started = Instant::now();
         cluster.start_all().map_err(anyhow::Error::msg)?;

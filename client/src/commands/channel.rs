@@ -115,6 +115,11 @@ fn inspect(genesis: &Genesis, output: &mut Output) -> Result<(), Failure> {
             })
         })
         .collect();
+    let followers: Vec<Value> = config
+        .followers()
+        .iter()
+        .map(|follower| json!({ "org": follower.org, "endpoint": follower.endpoint.as_str() }))
+        .collect();
     let created = moment(genesis.block().header().header().fields().timestamp.as_millis());
     let value = json!({
         "name": config.name().as_str(),
@@ -124,6 +129,7 @@ fn inspect(genesis: &Genesis, output: &mut Output) -> Result<(), Failure> {
         "quorum": config.quorum(),
         "orgs": orgs,
         "orderers": orderers,
+        "followers": followers,
         "limits": {
             "envelope_bytes_max": limits.envelope_bytes_max,
             "batch_envelopes_max": limits.batch_envelopes_max,
@@ -165,6 +171,9 @@ fn inspect_text(genesis: &Genesis, created: &str) -> String {
             "\norderer       {} of {}, key {}",
             orderer.endpoint, orderer.org, orderer.key
         ));
+    }
+    for follower in config.followers() {
+        text.push_str(&format!("\nfollower      {} of {}", follower.endpoint, follower.org));
     }
     let limits = config.limits();
     text.push_str(&format!(

@@ -40,7 +40,7 @@ impl Session {
         let endpoint = self.profile.require_endpoint()?;
         let config = genesis.config();
         let orgs = config.orgs().iter().flat_map(|org| org.tls_roots.clone());
-        let orderers = config.orderers().iter().flat_map(|orderer| orderer.tls_roots.clone());
+        let orderers = config.sources().into_iter().flat_map(|orderer| orderer.tls_roots);
         let roots: Vec<Bytes> = orgs.chain(orderers).collect();
         Ok(self.connector.connect(endpoint, &roots).await?)
     }

@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// Number of peers of each org
     #[arg(long, default_value_t = 2)]
     peers: usize,
+    /// Number of orderers that follow the one that signs
+    #[arg(long, default_value_t = 0)]
+    followers: usize,
     /// A channel and its orgs; may be given several times [default: trade=org1,org2 audit=org2,org3, as far
     /// as orgs exist]
     #[arg(long = "channel", value_name = "NAME=ORG,ORG")]
@@ -32,13 +35,14 @@ pub(super) fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failu
         false => arguments.channel_plans,
     };
     let (orgs, peers_per_org, base_port) = (arguments.orgs, arguments.peers, arguments.base_port);
-    let plan = Plan { orgs, peers_per_org, channels, base_port };
+    let plan = Plan { orgs, peers_per_org, channels, followers: arguments.followers, base_port };
     plan.check()?;
     let summary = testnet::write(&arguments.out, &plan, wall_time())?;
     if output.is_json() {
         return output.line(&summary, String::new);
     }
-    let rows = summary.orderers.iter().chain(&summary.peers).map(|node| {
+    let nodes = summary.orderers.iter().chain(&summary.followers).chain(&summary.peers);
+    let rows = nodes.map(|node| {
         let listen = node.listen.clone().unwrap_or_else(|| "-".to_owned());
         vec![node.name.clone(), listen, node.api.clone(), node.operations.clone()]
     });
@@ -66,6 +70,9 @@ fn explain(summary: &Summary, output: &mut Output) -> Result<(), Failure> {
     let (orderer, peer) = (&summary.orderers[0], &summary.peers[0]);
     output.say("\nnext, each in a terminal of its own:")?;
     output.say(&format!("  ledgercastd orderer --home {}", orderer.home.display()))?;
+    for follower in &summary.followers {
+        output.say(&format!("  ledgercastd orderer --home {}", follower.home.display()))?;
+    }
     output.say(&format!("  ledgercastd peer --home {}", peer.home.display()))?;
     if let (Some(channel), Some(admin)) = (summary.channels.first(), summary.users.first()) {
         let (profile, genesis) = (admin.profile.display(), channel.genesis.display());
@@ -83,7 +90,8 @@ mod tests {
     #[test]
     fn default_channels_name_only_orgs_that_exist() {
         for orgs in 1..=4 {
-            let plan = Plan { orgs, peers_per_org: 1, channels: default_channels(orgs), base_port: None };
+            let channels = default_channels(orgs);
+            let plan = Plan { orgs, peers_per_org: 1, channels, followers: 0, base_port: None };
 
             assert_eq!(plan.check(), Ok(()), "{orgs} orgs");
             assert_eq!(plan.channels.len(), if orgs < 3 { 1 } else { 2 }, "{orgs} orgs");

@@ -17,7 +17,7 @@ pub use config::Config;
 use crate::connection::{CallError, Connection, Connector};
 use bytes::Bytes;
 use ledgercast_crypto::msp::Msp;
-use ledgercast_protocol::channel::ChannelConfig;
+use ledgercast_protocol::channel::{ChannelConfig, OrdererEndpoint};
 use ledgercast_protocol::ledger::{Envelope, EnvelopeId};
 use ledgercast_protocol::types::{BlockNumber, Endpoint};
 use ledgercast_protocol::wire::proto;
@@ -111,16 +111,13 @@ pub struct Submitter {
 }
 
 impl Target {
-    /// The orderers of a channel; at `instead` if that names any.
+    /// The orderers of a channel, those that sign first; at `instead` if that names any.
     pub fn of(channel: &ChannelConfig, instead: &[Endpoint]) -> Vec<Self> {
-        let orderers = channel.orderers();
+        let orderers = channel.sources();
         let all_roots: Vec<Bytes> = orderers.iter().flat_map(|orderer| orderer.tls_roots.clone()).collect();
         if instead.is_empty() {
-            let target = |endpoint: &Endpoint, roots: &[Bytes]| Self {
-                endpoint: endpoint.clone(),
-                roots: roots.to_vec(),
-            };
-            return orderers.iter().map(|orderer| target(&orderer.endpoint, &orderer.tls_roots)).collect();
+            let target = |it: OrdererEndpoint| Self { endpoint: it.endpoint, roots: it.tls_roots };
+            return orderers.into_iter().map(target).collect();
         }
         instead.iter().map(|endpoint| Self { endpoint: endpoint.clone(), roots: all_roots.clone() }).collect()
     }

@@ -20,20 +20,23 @@ fn enrol(
     Ok(org.enrol(home, member, now)?)
 }
 
-/// Enrols and configures the orderer.
+/// Enrols and configures an orderer, or a follower.
 pub(super) fn orderer(
     org: &OrgAuthority,
+    name: &str,
+    is_follower: bool,
     ports: &mut Ports,
     now: WallTime,
 ) -> Result<NodeSummary, TestnetError> {
-    let home = org.folder().join("orderers/orderer0");
-    let name = format!("orderer0.{}", org.org());
+    let home = org.folder().join("orderers").join(name);
+    let name = format!("{name}.{}", org.org());
     let member = enrol(org, &home, &name, Role::Orderer, now)?;
     let (api, operations) = (ports.next(), ports.next());
     let config = home.join("orderer.toml");
+    let role = if is_follower { "[orderer]\nfollow = true\n\n" } else { "" };
     let text = format!(
         "# Written by `ledgercast testnet`; configs/orderer.toml explains every key.\n\
-         [api]\nlisten = {api:?}\n\n\
+         {role}[api]\nlisten = {api:?}\n\n\
          [operations]\nlisten = {operations:?}\n"
     );
     write_file(&config, &text)?;
@@ -149,6 +152,11 @@ pub(super) fn channel(plan: &ChannelPlan, summary: &Summary) -> String {
              endpoint = {endpoint:?}\n"
         )
         .expect("writing to a string cannot fail");
+    }
+    for follower in &summary.followers {
+        let (org, endpoint) = (&follower.org, &follower.api);
+        write!(text, "\n[[followers]]\norg = {org:?}\nmsp = \"../{org}/msp\"\nendpoint = {endpoint:?}\n")
+            .expect("writing to a string cannot fail");
     }
     text
 }

@@ -1,6 +1,6 @@
 //! A test network on this machine: CAs, identities, configurations and genesis blocks for N orgs with M peers
-//! each, and one orderer. Writes files only; starts nothing. The CAs' keys lie beside everything else: for
-//! tests, not more.
+//! each, one orderer, and the orderers that follow it. Writes files only; starts nothing. The CAs' keys lie
+//! beside everything else: for tests, not more.
 //!
 //! ```text
 //! DIR/network.json                     what is where, for programs
@@ -9,7 +9,7 @@
 //!        /msp/                         the org's public files
 //!        /peers/peerN/{peer.toml,msp,tls}
 //!        /users/{admin,client}/{client.toml,msp,tls}
-//!    /orderer/…                        the same, with orderers/orderer0/{orderer.toml,msp,tls}
+//!    /orderer/…                        the same, with orderers/{orderer0,followerN}/{orderer.toml,msp,tls}
 //! ```
 
 mod configs;
@@ -69,8 +69,12 @@ pub fn write(folder: &Path, plan: &Plan, now: WallTime) -> Result<Summary, Testn
     let mut ports = Ports::choose(plan.base_port, plan.ports_needed()).map_err(TestnetError::Ports)?;
 
     let orderer_org = OrgAuthority::create(&folder.join(ORDERER_ORG), ORDERER_ORG, now, CA_DAYS)?;
-    let orderer = configs::orderer(&orderer_org, &mut ports, now)?;
+    let orderer = configs::orderer(&orderer_org, "orderer0", false, &mut ports, now)?;
     let mut summary = Summary::new(&network_id, orderer);
+    for index in 0..plan.followers {
+        let follower = configs::orderer(&orderer_org, &format!("follower{index}"), true, &mut ports, now)?;
+        summary.followers.push(follower);
+    }
     summary.users.push(configs::user(&orderer_org, Role::Admin, &summary.orderers[0].api, &folder, now)?);
     for name in plan.org_names() {
         let org = OrgAuthority::create(&folder.join(&name), &name, now, CA_DAYS)?;

@@ -9,6 +9,7 @@ pub const ORDERER_ORG: &str = "orderer";
 
 const ORGS_MAX: usize = 100;
 const PEERS_PER_ORG_MAX: usize = 100;
+const FOLLOWERS_MAX: usize = 16;
 
 /// A test network to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Plan {
     pub peers_per_org: usize,
     /// Its channels.
     pub channels: Vec<ChannelPlan>,
+    /// How many orderers follow the one that signs.
+    pub followers: usize,
     /// The first of a run of ports; `None`: any free ones.
     pub base_port: Option<u16>,
 }
@@ -36,12 +39,14 @@ pub struct ChannelPlan {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum PlanError {
     /// A count is outside its bounds.
-    #[error("{found} {what}: allowed are 1 to {max}")]
+    #[error("{found} {what}: allowed are {min} to {max}")]
     Count {
         /// What is counted.
         what: &'static str,
         /// How many were asked for.
         found: usize,
+        /// At least.
+        min: usize,
         /// At most.
         max: usize,
     },
@@ -80,11 +85,14 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] names what makes no sense.
     pub fn check(&self) -> Result<(), PlanError> {
-        let counts =
-            [("orgs", self.orgs, ORGS_MAX), ("peers per org", self.peers_per_org, PEERS_PER_ORG_MAX)];
-        for (what, found, max) in counts {
-            if found == 0 || found > max {
-                return Err(PlanError::Count { what, found, max });
+        let counts = [
+            ("orgs", self.orgs, 1, ORGS_MAX),
+            ("peers per org", self.peers_per_org, 1, PEERS_PER_ORG_MAX),
+            ("followers", self.followers, 0, FOLLOWERS_MAX),
+        ];
+        for (what, found, min, max) in counts {
+            if found < min || found > max {
+                return Err(PlanError::Count { what, found, min, max });
             }
         }
         for (index, channel) in self.channels.iter().enumerate() {
@@ -119,9 +127,9 @@ impl Plan {
         (1..=self.orgs).map(|number| format!("org{number}"))
     }
 
-    /// Ports that all processes together listen on: two for the orderer, three for each peer.
+    /// Ports that all processes together listen on: two for each orderer, three for each peer.
     pub fn ports_needed(&self) -> usize {
-        2 + 3 * self.orgs * self.peers_per_org
+        2 * (1 + self.followers) + 3 * self.orgs * self.peers_per_org
     }
 }
 
@@ -145,13 +153,14 @@ mod tests {
 
     fn plan(channels: &[&str]) -> Plan {
         let channels = channels.iter().map(|text| text.parse().unwrap()).collect();
-        Plan { orgs: 3, peers_per_org: 2, channels, base_port: None }
+        Plan { orgs: 3, peers_per_org: 2, channels, followers: 0, base_port: None }
     }
 
     #[test]
     fn accepts_two_overlapping_channels() {
         assert_eq!(plan(&["trade=org1,org2", "audit=org2,org3"]).check(), Ok(()));
         assert_eq!(plan(&[]).ports_needed(), 20);
+        assert_eq!(Plan { followers: 2, ..plan(&[]) }.ports_needed(), 24);
     }
 
     #[test]
@@ -159,12 +168,14 @@ mod tests {
         let unknown = plan(&["trade=org1,org4"]).check();
         let twice = plan(&["trade=org1", "trade=org2"]).check();
         let org_twice = plan(&["trade=org1,org1"]).check();
+        let many = Plan { followers: 17, ..plan(&[]) }.check();
         let none = Plan { orgs: 0, ..plan(&[]) }.check();
         let ports = Plan { base_port: Some(65_530), ..plan(&[]) }.check();
 
         assert!(matches!(unknown, Err(PlanError::UnknownOrg { org, .. }) if org == "org4"));
         assert!(matches!(twice, Err(PlanError::Twice(_))));
         assert!(matches!(org_twice, Err(PlanError::Twice(_))));
+        assert!(matches!(many, Err(PlanError::Count { what: "followers", .. })));
         assert!(matches!(none, Err(PlanError::Count { what: "orgs", .. })));
         assert!(matches!(ports, Err(PlanError::Ports { base: 65_530, needed: 20 })));
     }

@@ -10,6 +10,8 @@ pub struct Summary {
     pub network_id: String,
     /// The orderers.
     pub orderers: Vec<NodeSummary>,
+    /// Orderers that sign nothing.
+    pub followers: Vec<NodeSummary>,
     /// The peers, by org.
     pub peers: Vec<NodeSummary>,
     /// Admins and clients.
@@ -71,8 +73,14 @@ pub struct ChannelSummary {
 
 impl Summary {
     pub(super) fn new(network_id: &str, orderer: NodeSummary) -> Self {
-        let (peers, users, channels) = (Vec::new(), Vec::new(), Vec::new());
-        Self { network_id: network_id.to_owned(), orderers: vec![orderer], peers, users, channels }
+        Self {
+            network_id: network_id.to_owned(),
+            orderers: vec![orderer],
+            followers: Vec::new(),
+            peers: Vec::new(),
+            users: Vec::new(),
+            channels: Vec::new(),
+        }
     }
 
     /// The peers of an org.

@@ -243,6 +243,24 @@ mod tests {
         assert_eq!(line_of(text, "peer", "listen"), None);
     }
 
+    /// L7
+    #[test]
+    fn contradictory_leadership_is_refused_with_the_key_and_the_cure() {
+        let refused = |lines: &str| {
+            let text = format!("{MINIMAL}\n[leadership]\n{lines}\n");
+            load_text::<PeerFile>(&text, &[]).expect("it parses").leadership.to_config().expect_err("refused")
+        };
+
+        let (key, cure) = refused("leader = \"never\"\nleaders_per_org = 1");
+        assert!(key == "leaders_per_org" && cure.contains("auto"), "{cure}");
+        let (key, cure) = refused("leader = \"always\"\nleaders_per_org = 2");
+        assert!(key == "leaders_per_org" && cure.contains("auto"), "{cure}");
+        let (key, cure) = refused("leaders_per_org = 0");
+        assert!(key == "leaders_per_org" && cure.contains("at least 1"), "{cure}");
+        let (key, cure) = refused("renew_every = \"10s\"");
+        assert!(key == "renew_every" && cure.contains("claim_for"), "{cure}");
+    }
+
     #[test]
     fn a_variable_of_another_kind_of_file_changes_nothing() {
         let file: OrdererFile = load_text("", &[("LEDGERCAST_MEMBERSHIP_EXPIRY", "1s")]).expect("valid");

@@ -1,6 +1,7 @@
 //! `orderer.toml`.
 
 use super::ConfigFile;
+use super::peer::FeedSection;
 use super::section::section;
 use super::sections::{LogSection, StoreSection, VerificationSection};
 use ledgercast_protocol::ordering;
@@ -16,6 +17,8 @@ pub struct OrdererFile {
     pub orderer: OrdererSection,
     /// `[ordering]`.
     pub ordering: OrderingSection,
+    /// `[feed]`, of a follower.
+    pub feed: FeedSection,
     /// `[verification]`.
     pub verification: VerificationSection,
     /// `[api]`.
@@ -30,7 +33,7 @@ pub struct OrdererFile {
 
 impl ConfigFile for OrdererFile {
     const SECTIONS: &'static [&'static str] =
-        &["orderer", "ordering", "verification", "api", "operations", "store", "log"];
+        &["orderer", "ordering", "feed", "verification", "api", "operations", "store", "log"];
 }
 
 /// `[orderer]`.
@@ -39,11 +42,13 @@ impl ConfigFile for OrdererFile {
 pub struct OrdererSection {
     /// Folder of the identity; its key signs headers.
     pub msp: PathBuf,
+    /// Whether it only follows.
+    pub follow: bool,
 }
 
 impl Default for OrdererSection {
     fn default() -> Self {
-        Self { msp: "msp".into() }
+        Self { msp: "msp".into(), follow: false }
     }
 }
 

@@ -13,6 +13,7 @@ use ledgercast_protocol::{
     announce, dissemination, leadership, membership, range_sync, repair, session, state_info,
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -198,10 +199,19 @@ section! {
 }
 
 section! {
-    /// `[feed]`.
+    /// `[feed]`, of peers and of followers.
     FeedSection => FeedConfig {
-        times { connect_timeout, backoff_min, backoff_max, keepalive_interval }
-        counts {}
+        times {
+            connect_timeout,
+            keepalive_interval,
+            backoff_min,
+            backoff_max,
+            lag_allowance,
+            lag_tolerance,
+            suspicion_min,
+            suspicion_max,
+        }
+        counts { lag_blocks: usize, address_overrides: BTreeMap<String, String> }
     }
 }
 
@@ -269,27 +279,27 @@ section! {
     }
 }
 
-/// How leaders are found.
+/// Whether this peer leads its org.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum LeadershipMode {
-    /// By rank.
+pub enum LeaderChoice {
+    /// By rank among the org's peers.
     #[default]
-    Elected,
-    /// By the key `leads`.
-    Static,
+    Auto,
+    /// It always does, whoever else may.
+    Always,
+    /// It never does.
+    Never,
 }
 
 /// `[leadership]`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct LeadershipSection {
-    /// How leaders are found.
-    pub mode: LeadershipMode,
-    /// With static leaders: whether this peer leads.
-    pub leads: Option<bool>,
+    /// Whether this peer leads.
+    pub leader: LeaderChoice,
     /// How many lead at a time.
-    pub leaders_per_org: usize,
+    pub leaders_per_org: Option<usize>,
     /// How long a claim counts.
     pub claim_for: HumanDuration,
     /// Time between two renewals.
@@ -302,21 +312,32 @@ pub struct LeadershipSection {
     pub orderer_patience: HumanDuration,
     /// How long who yielded does not claim.
     pub yield_for: HumanDuration,
+    /// How long a leader has to push a block whose header is proven.
+    pub withhold_timeout: HumanDuration,
+    /// How many blocks in a row, if others have them.
+    pub withheld_in_a_row: u32,
+    /// How long a leader is passed over at most.
+    pub pass_over_for: HumanDuration,
+    /// How many members are passed over in an epoch.
+    pub passed_over_max: usize,
 }
 
 impl Default for LeadershipSection {
     fn default() -> Self {
         let config = leadership::Config::default();
         Self {
-            mode: LeadershipMode::Elected,
-            leads: None,
-            leaders_per_org: config.leaders_per_org,
+            leader: LeaderChoice::Auto,
+            leaders_per_org: None,
             claim_for: config.claim_for.into(),
             renew_every: config.renew_every.into(),
             grace: config.grace.into(),
             patience: config.patience.into(),
             orderer_patience: config.orderer_patience.into(),
             yield_for: config.yield_for.into(),
+            withhold_timeout: channel::Settings::default().withhold_timeout.into(),
+            withheld_in_a_row: config.withheld_in_a_row,
+            pass_over_for: config.pass_over_for.into(),
+            passed_over_max: config.passed_over_max,
         }
     }
 }
@@ -325,31 +346,40 @@ impl LeadershipSection {
     /// The module's configuration.
     ///
     /// # Errors
-    /// The settings contradict each other.
-    pub fn to_config(&self) -> Result<leadership::Config, String> {
-        let mode = match (self.mode, self.leads) {
-            (LeadershipMode::Elected, None) => leadership::Mode::Elected,
-            (LeadershipMode::Static, Some(leads)) => leadership::Mode::Static { leads },
-            (LeadershipMode::Elected, Some(_)) => {
-                return Err("`leads` is for mode = \"static\"; remove it, or set that mode".to_owned());
-            }
-            (LeadershipMode::Static, None) => {
-                return Err("mode = \"static\" needs `leads = true` or `leads = false`".to_owned());
-            }
+    /// The settings contradict each other: the key that is wrong, and the cure.
+    pub fn to_config(&self) -> Result<leadership::Config, (&'static str, String)> {
+        let mode = match self.leader {
+            LeaderChoice::Auto => leadership::Mode::Elected,
+            LeaderChoice::Always => leadership::Mode::Static { leads: true },
+            LeaderChoice::Never => leadership::Mode::Static { leads: false },
         };
+        let default = leadership::Config::default();
+        if self.leader != LeaderChoice::Auto && self.leaders_per_org.is_some() {
+            let cure = "a number of leaders is for leader = \"auto\"; remove it, or set that".to_owned();
+            return Err(("leaders_per_org", cure));
+        }
+        if self.leaders_per_org == Some(0) {
+            let cure = "an org that nobody leads gets no blocks: at least 1; a peer that should not lead \
+                        has leader = \"never\"";
+            return Err(("leaders_per_org", cure.to_owned()));
+        }
         if self.renew_every >= self.claim_for {
-            return Err("renew_every must be shorter than claim_for, or every claim lapses".to_owned());
+            let cure = "must be shorter than claim_for, or every claim lapses".to_owned();
+            return Err(("renew_every", cure));
         }
         Ok(leadership::Config {
             mode,
-            leaders_per_org: self.leaders_per_org,
+            leaders_per_org: self.leaders_per_org.unwrap_or(default.leaders_per_org),
             claim_for: self.claim_for.get(),
             renew_every: self.renew_every.get(),
             grace: self.grace.get(),
             patience: self.patience.get(),
             orderer_patience: self.orderer_patience.get(),
             yield_for: self.yield_for.get(),
-            ..leadership::Config::default()
+            withheld_in_a_row: self.withheld_in_a_row,
+            pass_over_for: self.pass_over_for.get(),
+            passed_over_max: self.passed_over_max,
+            ..default
         })
     }
 }
@@ -374,6 +404,11 @@ impl PeerFile {
         let peer = &self.peer;
         let bootstrap = peer.bootstrap.iter().map(|text| endpoint("bootstrap", text));
         let leadership = self.leadership.to_config();
+        self.feed.to_config().check().map_err(|error| WrongValue {
+            section: "feed",
+            key: "address_overrides",
+            error: error.to_string(),
+        })?;
         Ok(PeerConfig {
             network: *Digest::of(peer.network_id.as_bytes()).as_bytes(),
             internal_endpoint: endpoint("internal_endpoint", &peer.internal_endpoint)?,
@@ -386,9 +421,9 @@ impl PeerFile {
             session: self.session.to_config(),
             membership: self.membership.to_config(),
             state_info: self.state_info.to_config(),
-            leadership: leadership.map_err(|error| WrongValue {
+            leadership: leadership.map_err(|(key, error)| WrongValue {
                 section: "leadership",
-                key: "mode",
+                key,
                 error,
             })?,
             channel: self.channel_settings(),
@@ -402,6 +437,8 @@ impl PeerFile {
             dissemination: self.dissemination.to_config(),
             repair: self.repair.to_config(),
             range_sync: self.range_sync.to_config(),
+            feed: self.feed.to_config().protocol(),
+            withhold_timeout: self.leadership.withhold_timeout.get(),
             ..self.blocks.to_config()
         }
     }

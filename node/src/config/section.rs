@@ -27,7 +27,7 @@ macro_rules! section {
             /// Puts the section's values into a module's configuration.
             pub fn apply(&self, config: &mut $config) {
                 $(config.$time = self.$time.get();)*
-                $(config.$count = self.$count;)*
+                $(config.$count = Clone::clone(&self.$count);)*
             }
 
             /// The module's configuration with this section's values.

@@ -5,10 +5,11 @@ use super::{Loaded, block_on, bounded, load, serve_all, stop_requested};
 use crate::api::grpc::{
     Administration, Audience, ChannelDirectory, GrpcError, GrpcLimits, GrpcServer, Node, Submitter,
 };
-use crate::api::operations::{LogSpec, ObservedOrderer, Operations};
+use crate::api::operations::{LogSpec, Observed, ObservedFollower, ObservedOrderer, Operations};
 use crate::cli::Home;
 use crate::config::OrdererFile;
 use crate::failure::Failure;
+use crate::follower::{FollowerNode, FollowerSettings};
 use crate::logging;
 use crate::orderer::{OrdererNode, OrdererSettings};
 use ledgercast_crypto::msp::Msp;
@@ -32,58 +33,103 @@ pub(crate) fn orderer(home: &Home) -> Result<(), Failure> {
     block_on(run(loaded, msp, log))
 }
 
+/// A started orderer of either kind, as its APIs see it.
+struct Started {
+    directory: Arc<dyn ChannelDirectory>,
+    administration: Arc<dyn Administration>,
+    submitter: Arc<dyn Submitter>,
+    observed: Arc<dyn Observed>,
+}
+
 async fn run(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpec>) -> Result<(), Failure> {
+    match loaded.config.orderer.follow {
+        true => run_follower(loaded, msp, log).await,
+        false => run_sequencer(loaded, msp, log).await,
+    }
+}
+
+async fn run_sequencer(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpec>) -> Result<(), Failure> {
     let config = &loaded.config;
-    let store = loaded.store(&config.store)?;
     let node = OrdererNode::start(OrdererSettings {
         msp: msp.clone(),
         ordering: config.ordering.to_config(),
         verify_threads: config.verification.thread_count(),
         verify_queue_max: config.verification.queue_max,
-        store,
+        store: loaded.store(&config.store)?,
     })
     .await
     .map_err(Failure::refused)?;
-
-    let stop = CancellationToken::new();
-    let served = serve(&loaded, &msp, Arc::clone(&node), log, stop.clone()).await;
-    let result = match served {
-        Ok(tasks) => {
-            notify("READY=1");
-            let stopped = stop_requested().await;
-            notify("STOPPING=1");
-            stop.cancel();
-            bounded(async { tasks.wait().await }).await;
-            stopped
-        }
-        Err(failure) => Err(failure),
+    let started = Started {
+        directory: Arc::clone(&node) as Arc<dyn ChannelDirectory>,
+        administration: Arc::clone(&node) as Arc<dyn Administration>,
+        submitter: Arc::clone(&node) as Arc<dyn Submitter>,
+        observed: Arc::new(ObservedOrderer(Arc::clone(&node))),
     };
+    let result = serve_until_stopped(&loaded, &msp, started, log).await;
     bounded(node.stop()).await;
     result
+}
+
+async fn run_follower(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpec>) -> Result<(), Failure> {
+    let config = &loaded.config;
+    let feed = config.feed.to_config();
+    feed.check().map_err(|error| loaded.wrong("feed", "address_overrides", error))?;
+    let node = FollowerNode::start(FollowerSettings {
+        msp: msp.clone(),
+        feed,
+        channels_max: config.ordering.channels_max,
+        verify_threads: config.verification.thread_count(),
+        verify_queue_max: config.verification.queue_max,
+        store: loaded.store(&config.store)?,
+    })
+    .await
+    .map_err(Failure::refused)?;
+    let started = Started {
+        directory: Arc::clone(&node) as Arc<dyn ChannelDirectory>,
+        administration: Arc::clone(&node) as Arc<dyn Administration>,
+        submitter: Arc::clone(&node) as Arc<dyn Submitter>,
+        observed: Arc::new(ObservedFollower(Arc::clone(&node))),
+    };
+    let result = serve_until_stopped(&loaded, &msp, started, log).await;
+    bounded(node.stop()).await;
+    result
+}
+
+async fn serve_until_stopped(
+    loaded: &Loaded<OrdererFile>,
+    msp: &Msp,
+    started: Started,
+    log: Arc<dyn LogSpec>,
+) -> Result<(), Failure> {
+    let stop = CancellationToken::new();
+    let tasks = serve(loaded, msp, started, log, stop.clone()).await?;
+    notify("READY=1");
+    let stopped = stop_requested().await;
+    notify("STOPPING=1");
+    stop.cancel();
+    bounded(async { tasks.wait().await }).await;
+    stopped
 }
 
 async fn serve(
     loaded: &Loaded<OrdererFile>,
     msp: &Msp,
-    node: Arc<OrdererNode>,
+    started: Started,
     log: Arc<dyn LogSpec>,
     stop: CancellationToken,
 ) -> Result<TaskTracker, Failure> {
     let config = &loaded.config;
-    let observed = Arc::new(ObservedOrderer(Arc::clone(&node)));
-    let operations = Operations::bind(config.operations.listen, observed, log)
+    let operations = Operations::bind(config.operations.listen, Arc::clone(&started.observed), log)
         .await
         .map_err(|error| loaded.wrong("operations", "listen", error))?;
-    let api = bind(loaded, msp, node).await.map_err(|error| loaded.wrong("api", "listen", error))?;
-    tracing::info!(grpc = %config.api.listen, operations = %config.operations.listen, "orderer is up");
+    let api = bind(loaded, msp, started).await.map_err(|error| loaded.wrong("api", "listen", error))?;
+    let is_follower = config.orderer.follow;
+    let (grpc, operations_at) = (config.api.listen, config.operations.listen);
+    tracing::info!(%grpc, operations = %operations_at, is_follower, "orderer is up");
     Ok(serve_all(operations, api, stop))
 }
 
-async fn bind(
-    loaded: &Loaded<OrdererFile>,
-    msp: &Msp,
-    node: Arc<OrdererNode>,
-) -> Result<GrpcServer, GrpcError> {
+async fn bind(loaded: &Loaded<OrdererFile>, msp: &Msp, started: Started) -> Result<GrpcServer, GrpcError> {
     let config = &loaded.config.api;
     let pair = msp.tls.as_ref().ok_or(GrpcError::NoTls)?;
     let limits = GrpcLimits {
@@ -92,9 +138,9 @@ async fn bind(
         submissions_in_flight_max: config.submissions_in_flight_max,
     };
     let served = Node {
-        directory: Arc::clone(&node) as Arc<dyn ChannelDirectory>,
-        administration: Arc::clone(&node) as Arc<dyn Administration>,
-        submitter: Some(node as Arc<dyn Submitter>),
+        directory: started.directory,
+        administration: started.administration,
+        submitter: Some(started.submitter),
         audience: Audience::ReaderOrgs,
     };
     GrpcServer::bind(config.listen, limits, pair, &msp.org, served).await

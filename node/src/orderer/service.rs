@@ -1,7 +1,7 @@
 //! An orderer as the gRPC services see it: channels and blocks, submissions, what admins may ask.
 
 use super::{JoinError, OrdererNode, blocking};
-use crate::api::grpc::{AdminError, Administration, ChannelDirectory, ChannelTable, Submitter};
+use crate::api::grpc::{AdminError, Administration, ChannelDirectory, ChannelTable, Submitted, Submitter};
 use bytes::Bytes;
 use ledgercast_protocol::channel::{ChannelConfig, Genesis};
 use ledgercast_protocol::ledger::CertifiedHeader;
@@ -30,11 +30,11 @@ impl ChannelDirectory for OrdererNode {
 
 #[async_trait]
 impl Submitter for OrdererNode {
-    async fn submit(&self, envelope: Bytes, creator: CertificateChain) -> SubmitAnswer {
+    async fn submit(&self, envelope: Bytes, creator: CertificateChain) -> Submitted {
         let stopped = |error: super::Stopped| {
             SubmitAnswer::Refused(SubmitRefusal::Unavailable { cause: error.to_string() })
         };
-        Self::submit(self, envelope, creator).await.unwrap_or_else(stopped)
+        Self::submit(self, envelope, creator).await.unwrap_or_else(stopped).into()
     }
 }
 

@@ -337,5 +337,6 @@ async fn who_submits_to_a_stopped_orderer_is_told() {
 
     assert_eq!(node.submit(envelope.clone(), creator.clone()).await, Err(Stopped));
     let answer = crate::api::grpc::Submitter::submit(node.as_ref(), envelope, creator).await;
+    let crate::api::grpc::Submitted::Answered(answer) = answer else { panic!("passed on") };
     assert!(matches!(answer, SubmitAnswer::Refused(SubmitRefusal::Unavailable { .. })));
 }

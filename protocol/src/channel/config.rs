@@ -10,11 +10,15 @@ use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::PublicKey;
 use ledgercast_crypto::{OrgRoots, Roster, RosterError};
 use prost::Message as _;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use thiserror::Error;
 
 /// The most organisations that a config may name.
 const ORGS_MAX: usize = 256;
+
+/// The most followers that a config may name.
+const FOLLOWERS_MAX: usize = 64;
 
 const CERTIFICATES_PER_ORG_MAX: usize = 16;
 const ANCHORS_PER_ORG_MAX: usize = 16;
@@ -29,6 +33,7 @@ pub struct ChannelConfig {
     orgs: Vec<Org>,
     roster: Arc<Roster>,
     orderers: Vec<Orderer>,
+    followers: Vec<OrdererEndpoint>,
     quorum: usize,
     limits: ChannelLimits,
 }
@@ -55,6 +60,17 @@ pub struct Org {
 pub struct Orderer {
     /// The key that signs headers.
     pub key: PublicKey,
+    /// The name of its org.
+    pub org: String,
+    /// Its gRPC endpoint.
+    pub endpoint: Endpoint,
+    /// DER roots of its TLS CAs.
+    pub tls_roots: Vec<Bytes>,
+}
+
+/// An endpoint from which blocks of a channel may be streamed: of an orderer that signs, or of a follower.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrdererEndpoint {
     /// The name of its org.
     pub org: String,
     /// Its gRPC endpoint.
@@ -162,6 +178,12 @@ impl ChannelConfig {
         let orderers = orderers.collect::<Result<Vec<_>, _>>()?;
         refuse_twice("orderer key", orderers.iter().map(|orderer| format!("{:?}", orderer.key)))?;
 
+        count("followers", wire.followers.len(), 0, FOLLOWERS_MAX)?;
+        let followers = wire.followers.iter().map(OrdererEndpoint::try_new).collect::<Result<Vec<_>, _>>()?;
+        let signing: BTreeSet<String> = orderers.iter().map(|orderer| orderer.endpoint.to_string()).collect();
+        let endpoints = followers.iter().map(|follower| follower.endpoint.to_string());
+        refuse_twice("orderer endpoint", signing.into_iter().chain(endpoints))?;
+
         let limits = ChannelLimits::from(&wire.limits.unwrap_or_else(|| (&ChannelLimits::default()).into()));
         limits.check()?;
         Ok(Self {
@@ -172,6 +194,7 @@ impl ChannelConfig {
             orgs,
             roster: Arc::new(Roster::try_new(roots)?),
             orderers,
+            followers,
             quorum,
             limits,
         })
@@ -217,6 +240,21 @@ impl ChannelConfig {
         &self.orderers
     }
 
+    /// Orderers that sign nothing: they pull, check, store and serve what the others certify.
+    pub fn followers(&self) -> &[OrdererEndpoint] {
+        &self.followers
+    }
+
+    /// From where blocks may be streamed: the signing orderers, then the followers.
+    pub fn sources(&self) -> Vec<OrdererEndpoint> {
+        self.signing_sources().chain(self.followers.iter().cloned()).collect()
+    }
+
+    /// Those of them that sign.
+    pub fn signing_sources(&self) -> impl Iterator<Item = OrdererEndpoint> {
+        self.orderers.iter().map(Orderer::to_endpoint)
+    }
+
     /// How many orderers must sign a header.
     pub fn quorum(&self) -> usize {
         self.quorum
@@ -256,6 +294,21 @@ impl Orderer {
     }
 }
 
+impl Orderer {
+    /// Where it is reached.
+    pub fn to_endpoint(&self) -> OrdererEndpoint {
+        let (org, endpoint) = (self.org.clone(), self.endpoint.clone());
+        OrdererEndpoint { org, endpoint, tls_roots: self.tls_roots.clone() }
+    }
+}
+
+impl OrdererEndpoint {
+    fn try_new(wire: &proto::FollowerConfig) -> Result<Self, ConfigError> {
+        let (org, endpoint) = (wire.org.clone(), wire.endpoint.parse()?);
+        Ok(Self { org, endpoint, tls_roots: wire.tls_roots.clone() })
+    }
+}
+
 fn org_roots(wire: &proto::OrgConfig) -> Result<OrgRoots, ConfigError> {
     count("roots of one org", wire.roots.len(), 1, CERTIFICATES_PER_ORG_MAX)?;
     count("intermediates of one org", wire.intermediates.len(), 0, CERTIFICATES_PER_ORG_MAX)?;
@@ -283,7 +336,7 @@ fn count(what: &'static str, found: usize, min: usize, max: usize) -> Result<(),
 }
 
 fn refuse_twice(what: &'static str, values: impl Iterator<Item = String>) -> Result<(), ConfigError> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for value in values {
         if !seen.insert(value.clone()) {
             return Err(ConfigError::Twice { what, value });

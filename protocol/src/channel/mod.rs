@@ -5,6 +5,6 @@ mod genesis;
 mod limits;
 mod policy;
 
-pub use config::{ChannelConfig, ConfigError, Orderer, Org};
+pub use config::{ChannelConfig, ConfigError, Orderer, OrdererEndpoint, Org};
 pub use genesis::{Genesis, GenesisError};
 pub use limits::{BODY_BYTES_CEILING, CREATOR_CERTIFICATE_BYTES, ChannelLimits, LimitsError};

@@ -16,6 +16,17 @@ pub(super) struct Claim {
     /// It ends here, on my clock.
     pub(super) until: Monotonic,
     pub(super) counts: bool,
+    /// Since when it counts without a break, over all renewals.
+    pub(super) led_since: Monotonic,
+}
+
+impl Claim {
+    fn set_counts(&mut self, now: Now, counts: bool) {
+        if counts && !self.counts {
+            self.led_since = now.monotonic;
+        }
+        self.counts = counts;
+    }
 }
 
 impl State {
@@ -45,12 +56,15 @@ impl State {
             && held.is_some_and(|held| held.counts && held.epoch == statement.epoch);
         let until = now.monotonic.saturating_add(self.config.claim_for);
         let (epoch, is_leading) = (statement.epoch, statement.leading);
-        let counts = is_leading && (is_renewal || self.is_believed(now, member, epoch, context.me));
-        self.claims.insert(member, Claim { order, epoch, is_leading, until, counts });
+        let withholds = self.withholding.contains_key(&member);
+        let is_believed = is_renewal || self.is_believed(now, member, epoch, context.me);
+        let counts = is_leading && is_believed && !withholds;
+        let led_since = held.filter(|held| held.counts).map_or(now.monotonic, |held| held.led_since);
+        self.claims.insert(member, Claim { order, epoch, is_leading, until, counts, led_since });
         if counts {
             self.silenced.remove(&member);
         } else if is_leading {
-            let reason = "past_better_rank";
+            let reason = if withholds { "leader_withholds" } else { "past_better_rank" };
             out.event(Event::Refused { kind: "leadership", reason, member: Some(from) });
         }
     }
@@ -79,13 +93,14 @@ impl State {
         ahead < self.config.leaders_per_org.saturating_add(self.passed_over(now))
     }
 
-    /// Whether a member could lead: it has not yielded and its last claim did not run out.
+    /// Whether a member could lead: it has not yielded, its last claim did not run out, and it has not
+    /// withheld anything.
     pub(super) fn is_available(&self, member: MemberId, me: MemberId) -> bool {
         let is_yielding = match member == me {
             true => self.yielding_until.is_some(),
             false => self.claims.get(&member).is_some_and(|claim| !claim.is_leading),
         };
-        !is_yielding && !self.silenced.contains(&member)
+        !is_yielding && !self.silenced.contains(&member) && !self.withholding.contains_key(&member)
     }
 
     /// How many of the best ranks have let their time pass since nobody leads.
@@ -102,7 +117,7 @@ impl State {
         for member in of_epoch {
             let counts = self.is_catching_up || self.was_unseen(now, member) || self.is_best(now, member, me);
             if let Some(claim) = self.claims.get_mut(&member) {
-                claim.counts = counts;
+                claim.set_counts(now, counts);
             }
         }
     }
@@ -127,6 +142,7 @@ impl State {
             }
             self.step_down();
         }
+        self.withholding.retain(|_, until| *until > now.monotonic);
         if self.yielding_until.is_some_and(|until| until <= now.monotonic) {
             self.yielding_until = None;
         }
@@ -147,10 +163,11 @@ impl State {
         let held = self.claims.iter().filter(|(_, it)| it.is_leading && !it.counts && it.epoch == epoch);
         let held: Vec<MemberId> = held.map(|(member, _)| *member).collect();
         for member in held {
-            if self.is_best(now, member, me)
+            if !self.withholding.contains_key(&member)
+                && self.is_best(now, member, me)
                 && let Some(claim) = self.claims.get_mut(&member)
             {
-                claim.counts = true;
+                claim.set_counts(now, true);
                 self.silenced.remove(&member);
             }
         }

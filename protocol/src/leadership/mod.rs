@@ -10,25 +10,31 @@
 //!   before I could see its maker does.
 //! - Silence: when nobody leads, the best rank claims at once and each further one a little later. Whose
 //!   claim ran out is passed over for the epoch.
+//! - Withholding: who led while a header was proven here, and no byte of its body came by push in time, is
+//!   passed over as well, whatever it goes on to claim: for the epoch, or a minute where an epoch lasts
+//!   longer. If another member has the block, a relay may be at fault: then it takes several in a row.
+//!   When nobody else would be left, all but the last one get another chance.
 //! - Who leads and reaches no orderer yields to somebody else, and does not take it back at once.
 //! - A claim counts only on its maker's own session and for at most `claim_for`, whatever it says.
 //!
 //! Two leaders at once are harmless: they pull the same blocks twice. So all of this is about cost, not
-//! safety. Limits: one claim per eligible member. Resists: claims for ever and keys ground for rank (A13) up
-//! to one epoch; in epochs shorter than `claim_for` a claim made ahead of time counts too.
+//! safety. Limits: one claim per eligible member; `passed_over_max` members passed over for withholding,
+//! further ones keep their claim. Resists: claims for ever and keys ground for rank (A13) up to one epoch; in
+//! epochs shorter than `claim_for` a claim made ahead of time counts too.
 
 mod claims;
 mod ranking;
 mod role;
 #[cfg(test)]
 mod tests;
+mod withholding;
 
 use crate::event::Event;
 use crate::output::Outbox;
 use crate::refusal::Refusal;
 use crate::time::{Monotonic, Now};
 use crate::timer::{ChannelTimer, Timer};
-use crate::types::{ChannelId, Incarnation, MemberId, OrgId, Sequence};
+use crate::types::{BlockNumber, ChannelId, Incarnation, MemberId, OrgId, Sequence};
 use crate::wire::{Leadership, Signed, Verified};
 use claims::Claim;
 use ledgercast_crypto::{Digest, SecretKey};
@@ -70,6 +76,15 @@ pub struct Config {
     pub clock_skew_max: Duration,
     /// How many members of an org lead at a time. Guess: one costs least.
     pub leaders_per_org: usize,
+    /// How many blocks in a row must be withheld if others of my org have them in time. Guess: one relay that
+    /// drops what it should pass on is rarely mine three times in a row.
+    pub withheld_in_a_row: u32,
+    /// How long who withholds is passed over, unless the epoch ends before. Guess: one time-out in this time
+    /// is a small price; an epoch of a quiet channel may last for days.
+    pub pass_over_for: Duration,
+    /// How many members are passed over for withholding in one epoch; further ones keep their claim. Guess:
+    /// as many as an org has leaders in a minute of one time-out each.
+    pub passed_over_max: usize,
     /// How leaders are found.
     pub mode: Mode,
 }
@@ -85,6 +100,9 @@ impl Default for Config {
             yield_for: Duration::from_secs(20),
             clock_skew_max: Duration::from_secs(300),
             leaders_per_org: 1,
+            withheld_in_a_row: 3,
+            pass_over_for: Duration::from_secs(60),
+            passed_over_max: 64,
             mode: Mode::Elected,
         }
     }
@@ -127,12 +145,27 @@ pub enum Input {
         /// Who sent it.
         from: MemberId,
     },
+    /// A header was proven, and no byte of its body came by push in time.
+    Withheld(Withheld),
     /// This member cannot be talked to any more.
     MemberGone(MemberId),
     /// Something in the context changed.
     ContextChanged,
     /// I leave the channel.
     Stop,
+}
+
+/// A block of which no byte came by push in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The block.
+    pub number: BlockNumber,
+    /// When its header was proven.
+    pub since: Monotonic,
+    /// How many blocks in a row, this one included.
+    pub in_a_row: u32,
+    /// Members of my org that have said that they have it.
+    pub holders: Vec<MemberId>,
 }
 
 /// Leadership of one channel.
@@ -151,6 +184,8 @@ pub struct State {
     claims: BTreeMap<MemberId, Claim>,
     /// Whose claim ran out in this epoch.
     silenced: BTreeSet<MemberId>,
+    /// Who led and withheld blocks from me, and until when that counts.
+    withholding: BTreeMap<MemberId, Monotonic>,
     /// Since when fewer lead than should.
     vacant_since: Option<Monotonic>,
     own: Option<OwnClaim>,
@@ -174,6 +209,7 @@ impl State {
             eligible_since: BTreeMap::new(),
             claims: BTreeMap::new(),
             silenced: BTreeSet::new(),
+            withholding: BTreeMap::new(),
             vacant_since: None,
             own: None,
             yielding_until: None,
@@ -189,6 +225,7 @@ impl State {
             Input::Start => self.handle_start(now, context),
             Input::TimerDue | Input::ContextChanged => {}
             Input::Claim { claim, from } => self.on_claim(now, &claim, from, context, out),
+            Input::Withheld(withheld) => self.handle_withheld(now, &withheld, context, out),
             Input::MemberGone(member) => self.handle_member_gone(member),
             Input::Stop => self.handle_stop(now, context, out),
         }
@@ -251,6 +288,7 @@ impl State {
             self.epoch = context.epoch;
             self.epoch_since = now.monotonic;
             self.silenced.clear();
+            self.withholding.clear();
             self.vacant_since = None;
             self.judge_held(now, context.me);
         }
@@ -279,7 +317,8 @@ impl State {
         let own = self.own.iter().flat_map(|own| [own.until, own.cut_off_at(&self.config)]);
         let renewal = self.statement.iter().map(|spoken| spoken.at.saturating_add(self.config.renew_every));
         let others = walk.into_iter().chain(own).chain(renewal).chain(self.yielding_until);
-        let others = others.chain([self.listening_until]).filter_map(later);
+        let forgiven = self.withholding.values().copied();
+        let others = others.chain([self.listening_until]).chain(forgiven).filter_map(later);
         let idle = now.monotonic.saturating_add(self.config.renew_every);
         claims.chain(others).min().unwrap_or(idle).min(idle)
     }

@@ -49,13 +49,23 @@ impl State {
             false => Some(own.unreachable_since.unwrap_or(now.monotonic)),
         };
         let is_cut_off = own.unreachable_since.is_some() && own.cut_off_at(&self.config) <= now.monotonic;
-        let has_heir =
-            context.eligible.iter().any(|it| *it != context.me && self.is_available(*it, context.me));
-        if is_cut_off && has_heir {
+        if !is_cut_off {
+            return;
+        }
+        if !self.has_heir(context) {
+            // Whom I have passed over may reach what I cannot.
+            self.withholding.clear();
+        }
+        if self.has_heir(context) {
             self.step_down();
             self.yielding_until = Some(now.monotonic.saturating_add(self.config.yield_for));
             self.speak(now, false, context, out);
         }
+    }
+
+    /// Whether somebody else could lead.
+    pub(super) fn has_heir(&self, context: &Context<'_>) -> bool {
+        context.eligible.iter().any(|it| *it != context.me && self.is_available(*it, context.me))
     }
 
     /// Claims, if there is a vacancy and my turn has come.

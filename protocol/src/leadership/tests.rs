@@ -1,10 +1,12 @@
 //! Leadership among members of one org, claims delivered by hand.
 
-use super::{Config, Context, Input, Mode, State};
+mod withholding;
+
+use super::{Config, Context, Input, Mode, State, Withheld};
 use crate::event::Event;
 use crate::output::{Action, Outbox, Output};
 use crate::time::{Monotonic, Now, WallTime};
-use crate::types::{ChannelId, Incarnation, MemberId, OrgId, Sequence};
+use crate::types::{BlockNumber, ChannelId, Incarnation, MemberId, OrgId, Sequence};
 use crate::wire::{ChannelMessage, Leadership, Message, Signed, Verified};
 use ledgercast_crypto::{Digest, SecretKey};
 use std::collections::{BTreeSet, VecDeque};
@@ -138,6 +140,7 @@ impl Org {
                 Action::Output(Output::Event(Event::LeadershipChanged { leader, is_me, .. })) => {
                     self.nodes[index].changes.push((self.now, leader, is_me));
                 }
+                Action::Output(Output::Event(Event::LeaderPassedOver { .. })) => {}
                 Action::Output(Output::Event(Event::Refused { reason, .. })) => self.refusals.push(reason),
                 other => panic!("unexpected {other:?}"),
             }
@@ -204,6 +207,17 @@ impl Org {
         let mut all: Vec<usize> = (0..self.nodes.len()).collect();
         all.sort_by_key(rank);
         all
+    }
+
+    /// A member has waited in vain for the push of a block whose header it has since then.
+    fn withheld(&mut self, index: usize, since: Monotonic) {
+        self.withheld_though(index, since, 1, Vec::new());
+    }
+
+    /// The same, though these members have it.
+    fn withheld_though(&mut self, index: usize, since: Monotonic, in_a_row: u32, holders: Vec<MemberId>) {
+        let number = BlockNumber::new(1);
+        self.input(index, Input::Withheld(Withheld { number, since, in_a_row, holders }));
     }
 
     fn set_epoch(&mut self, index: usize, epoch: u64) {

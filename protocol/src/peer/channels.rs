@@ -14,7 +14,6 @@ use crate::event::Event;
 use crate::job::SignedStatement;
 use crate::leadership;
 use crate::membership;
-use crate::output::Output;
 use crate::refusal::Refusal;
 use crate::state_info;
 use crate::time::Now;
@@ -84,7 +83,7 @@ impl Peer {
         }
         self.with_state_info(now, channel, state_info::Input::Stop);
         self.with_leadership(now, channel, leadership::Input::Stop);
-        self.outbox.push(Output::StopFeed { channel });
+        self.pass_to_channel(now, channel, channel::Input::Stop);
         // The good-bye must find its way while the channel is still known.
         self.deliver_outbox();
         self.channels.remove(&channel);
@@ -324,12 +323,17 @@ impl Peer {
                 can_reach_orderer: joined.flow.can_reach_orderer(),
                 is_leading: joined.leadership.is_leader(),
             };
+            let (height, first_block) = (joined.flow.height(), crate::types::BlockNumber::GENESIS);
+            let withheld = joined.flow.take_withheld();
             let before = std::mem::replace(&mut joined.settled, current);
+            if let Some(withheld) = withheld {
+                has_changed = true;
+                self.with_leadership(now, channel, leadership::Input::Withheld(withheld));
+            }
             if before == current {
                 continue;
             }
             has_changed = true;
-            let (height, first_block) = (joined.flow.height(), crate::types::BlockNumber::GENESIS);
             if let (Some(tip), true) = (current.tip, before.tip != current.tip) {
                 let input = state_info::Input::TipChanged { tip_hash: tip.header_hash, height, first_block };
                 self.with_state_info(now, channel, input);

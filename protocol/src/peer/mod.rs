@@ -146,11 +146,17 @@ impl Peer {
             Input::HeadersRead { channel, asker, first, headers } => {
                 self.pass_to_channel(now, channel, channel::Input::HeadersRead { asker, first, headers });
             }
-            Input::Fed { channel, block } => {
-                self.pass_to_channel(now, channel, channel::Input::Fed { block })
+            Input::Fed { channel, feed, block } => {
+                self.pass_to_channel(now, channel, channel::Input::Fed { feed, block });
             }
-            Input::FeedState { channel, is_up } => {
-                self.pass_to_channel(now, channel, channel::Input::FeedState { is_up });
+            Input::FedHeader { channel, feed, header } => {
+                self.pass_to_channel(now, channel, channel::Input::FedHeader { feed, header });
+            }
+            Input::FeedOpened { channel, feed } => {
+                self.pass_to_channel(now, channel, channel::Input::FeedOpened { feed });
+            }
+            Input::FeedEnded { channel, feed, cause } => {
+                self.pass_to_channel(now, channel, channel::Input::FeedEnded { feed, cause });
             }
             Input::Command(command) => self.handle_command(now, command),
         }

@@ -1,6 +1,7 @@
 //! What operators see of a peer: a copy of its view, made on request.
 
 use super::Peer;
+use crate::feed::SourceView;
 use crate::membership::MemberStatus;
 use crate::time::Now;
 use crate::types::{
@@ -86,6 +87,8 @@ pub struct ChannelSnapshot {
     pub is_leader: bool,
     /// Whether the orderer can be reached; known to leaders only.
     pub can_reach_orderer: bool,
+    /// The orderers that it may stream from, and what it streams from each.
+    pub sources: Vec<SourceView>,
     /// Why nothing is stored any more; `None` while all is well.
     pub failure: Option<String>,
     /// Bytes of bodies that are on their way.
@@ -159,6 +162,7 @@ impl Peer {
                 leader: joined.leadership.leader(now),
                 is_leader: joined.leadership.is_leader(),
                 can_reach_orderer: joined.flow.can_reach_orderer(),
+                sources: joined.flow.sources(now.monotonic),
                 failure: joined.flow.failure().map(str::to_owned),
                 payload_buffer_bytes: joined.flow.payload_buffer_bytes(),
                 neighbours: joined.neighbours.clone(),

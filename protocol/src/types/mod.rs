@@ -7,6 +7,7 @@ mod incarnation;
 mod lane;
 mod neighbour;
 mod session_id;
+mod source_id;
 
 pub use channel_id::{CHANNEL_NAME_BYTES_MAX, ChannelId, ChannelName, ChannelNameError};
 pub use endpoint::{ENDPOINT_BYTES_MAX, Endpoint, EndpointError};
@@ -16,3 +17,4 @@ pub use lane::Lane;
 pub use ledgercast_crypto::{MemberId, OrgId};
 pub use neighbour::Neighbour;
 pub use session_id::SessionId;
+pub use source_id::{FeedId, SourceId};

@@ -34,6 +34,12 @@ fn signed<T>(statement: &Signed<T>) -> proto::Signed {
     }
 }
 
+impl From<&CertificateChain> for proto::CertificateChain {
+    fn from(certificates: &CertificateChain) -> Self {
+        chain(certificates)
+    }
+}
+
 fn chain(chain: &CertificateChain) -> proto::CertificateChain {
     let der = |certificate: &Certificate| certificate.der().clone();
     proto::CertificateChain {

@@ -101,7 +101,7 @@ mod tests {
     fn chain(seed: u64) -> SourceChain {
         let mut random = Random::new(seed, 1);
         let org = Org::create(0, &mut random).expect("an org");
-        let founding = Founding { name: "trade", orgs: vec![&org], anchors: vec![Vec::new()] };
+        let founding = Founding { name: "trade", orgs: vec![&org], anchors: vec![Vec::new()], followers: 0 };
         let mut chain = SourceChain::found(&founding, random).expect("a channel");
         (0..5).for_each(|_| drop(chain.extend(100).clone()));
         chain

@@ -44,6 +44,7 @@ impl Setup {
         let folder = folder.context("cannot create a temporary folder")?;
         let channel: ChannelName = CHANNEL.parse()?;
         let plan = Plan {
+            followers: 0,
             orgs: shared.orgs,
             peers_per_org: shared.peers / shared.orgs,
             channels: vec![ChannelPlan {

@@ -2,7 +2,7 @@
 //! right; the envelope's creator, who may be somebody else, is judged by the sequencer.
 
 use super::caller::Caller;
-use super::directory::{ChannelDirectory, Submitter};
+use super::directory::{ChannelDirectory, Submitted, Submitter};
 use super::gate::Passage;
 use super::slots::Slots;
 use super::status::{UNKNOWN_CHANNEL, stopping, too_many};
@@ -101,7 +101,10 @@ impl Shared {
     async fn submit(&self, caller: &Caller, request: proto::SubmitRequest) -> proto::SubmitReply {
         let ticket = request.ticket;
         let outcome = match self.admit(caller, request) {
-            Ok((envelope, creator)) => outcome(self.submitter.submit(envelope, creator).await),
+            Ok((envelope, creator)) => match self.submitter.submit(envelope, creator).await {
+                Submitted::Answered(answer) => outcome(answer),
+                Submitted::PassedOn(outcome) => outcome,
+            },
             Err(refused) => Outcome::Refused(refused),
         };
         proto::SubmitReply { ticket, outcome: Some(outcome) }

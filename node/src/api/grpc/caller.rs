@@ -27,7 +27,7 @@ const STANDING_AGE_MAX: Duration = Duration::from_secs(60);
 pub enum Audience {
     /// Clients and admins of the node's own org: a peer.
     OwnOrg,
-    /// Everybody of the orgs that the channel's config names as readers: an orderer.
+    /// Everybody of the orgs that the channel's config names as readers, and other orderers: an orderer.
     ReaderOrgs,
 }
 
@@ -157,9 +157,14 @@ impl Standing {
             match access.audience {
                 Audience::OwnOrg if is_own => standing.judge_own_org(&identity),
                 Audience::OwnOrg => {}
-                Audience::ReaderOrgs => standing.judge_channels(&identity.org_name, |roster| {
-                    roster.verify_tls(&chain, at, access.algorithms.all).ok()
-                }),
+                Audience::ReaderOrgs => {
+                    if is_own {
+                        standing.judge_own_orderer(&identity);
+                    }
+                    standing.judge_channels(&identity.org_name, |roster| {
+                        roster.verify_tls(&chain, at, access.algorithms.all).ok()
+                    });
+                }
             }
             standing.identity = Some(identity);
         }
@@ -190,10 +195,29 @@ impl Standing {
 
     fn admit(&mut self, channel: ChannelId, config: &ChannelConfig, identity: &TlsIdentity) {
         let Some(org) = config.org(identity.org) else { return };
+        self.admit_orderer(channel, config, identity);
         if org.is_reader {
             self.readable.insert(channel);
         }
         if org.is_writer && matches!(identity.role, Role::Client | Role::Admin) {
+            self.writable.insert(channel);
+        }
+    }
+
+    /// Orderers of my own org, which a config need not name as a reader.
+    fn judge_own_orderer(&mut self, identity: &TlsIdentity) {
+        let table = Arc::clone(&self.table);
+        for (channel, _, config) in table.iter() {
+            self.admit_orderer(channel, config, identity);
+        }
+    }
+
+    /// Orderers of an org that runs some for this channel read it and pass envelopes on; whose envelopes they
+    /// are is judged apart.
+    fn admit_orderer(&mut self, channel: ChannelId, config: &ChannelConfig, identity: &TlsIdentity) {
+        let is_named = || config.sources().iter().any(|source| source.org == identity.org_name);
+        if identity.role == Role::Orderer && is_named() {
+            self.readable.insert(channel);
             self.writable.insert(channel);
         }
     }

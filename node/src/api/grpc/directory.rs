@@ -51,7 +51,22 @@ pub trait Administration: Send + Sync + 'static {
 #[async_trait]
 pub trait Submitter: Send + Sync + 'static {
     /// Answers when the envelope's block is durable, or when the envelope is refused.
-    async fn submit(&self, envelope: Bytes, creator: CertificateChain) -> SubmitAnswer;
+    async fn submit(&self, envelope: Bytes, creator: CertificateChain) -> Submitted;
+}
+
+/// What became of a submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Submitted {
+    /// This node's own answer.
+    Answered(SubmitAnswer),
+    /// It was passed on, and this was the answer there.
+    PassedOn(proto::submit_reply::Outcome),
+}
+
+impl From<SubmitAnswer> for Submitted {
+    fn from(answer: SubmitAnswer) -> Self {
+        Self::Answered(answer)
+    }
 }
 
 /// Why an admin's wish was not fulfilled; nothing has changed.

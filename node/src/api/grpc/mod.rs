@@ -36,7 +36,7 @@ mod tls;
 
 pub use caller::Audience;
 pub use channel_table::ChannelTable;
-pub use directory::{AdminError, Administration, ChannelDirectory, Submitter};
+pub use directory::{AdminError, Administration, ChannelDirectory, Submitted, Submitter};
 pub use peer::{PeerDirectory, bind_peer};
 pub use server::{GrpcError, GrpcLimits, GrpcServer, Node};
 pub use tls::TlsError;

@@ -1,7 +1,8 @@
 //! The peer's view and its events as JSON: ids as hex, times in milliseconds, names beside ids where known.
 
 use ledgercast_protocol::Event;
-use ledgercast_protocol::event::{BlockTrace, EvictionReason, Route, Source};
+use ledgercast_protocol::event::{BlockTrace, EvictionReason, FeedChange, Route, Source};
+use ledgercast_protocol::feed::{FeedKind, SourceView};
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, Snapshot};
 use ledgercast_protocol::time::Monotonic;
@@ -33,6 +34,7 @@ pub(super) fn channel(view: &ChannelSnapshot) -> Value {
         "leader": view.leader.map(|leader| leader.to_string()),
         "is_leader": view.is_leader,
         "can_reach_orderer": view.can_reach_orderer,
+        "sources": view.sources.iter().map(source_view).collect::<Vec<_>>(),
         "failure": view.failure,
         "payload_buffer_bytes": view.payload_buffer_bytes,
         "neighbours": view.neighbours.iter().map(|it| json!({
@@ -40,6 +42,24 @@ pub(super) fn channel(view: &ChannelSnapshot) -> Value {
             "claimed_height": it.claimed_height.as_u64(),
         })).collect::<Vec<_>>(),
     })
+}
+
+pub(super) fn source_view(view: &SourceView) -> Value {
+    json!({
+        "source": view.source.to_string(),
+        "endpoint": view.target.endpoint.as_str(),
+        "org": view.target.org,
+        "stream": view.kind.map(kind),
+        "is_open": view.is_open,
+        "is_suspected": view.is_suspected,
+    })
+}
+
+fn kind(kind: FeedKind) -> &'static str {
+    match kind {
+        FeedKind::Blocks => "blocks",
+        FeedKind::Headers => "headers",
+    }
 }
 
 pub(super) fn status(status: &MemberStatus) -> (&'static str, Option<&'static str>) {
@@ -133,6 +153,25 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
                 "is_me": is_me,
             }),
         ),
+        Event::Feed { channel, source, endpoint, change } => {
+            let (what, detail) = feed_change(change);
+            let value = json!({
+                "channel": channel.to_string(),
+                "source": source.to_string(),
+                "endpoint": endpoint.as_str(),
+                "change": what,
+                "detail": detail,
+            });
+            ("feed", value)
+        }
+        Event::LeaderPassedOver { channel, leader, number } => (
+            "leader_passed_over",
+            json!({
+                "channel": channel.to_string(),
+                "leader": leader.to_string(),
+                "block": number.as_u64(),
+            }),
+        ),
         Event::BlockCommitted { header, trace } => (
             "block_committed",
             json!({
@@ -149,10 +188,21 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
     }
 }
 
+fn feed_change(change: &FeedChange) -> (&'static str, String) {
+    match change {
+        FeedChange::Opened(opened) => ("opened", kind(*opened).to_owned()),
+        FeedChange::Lost { cause, .. } => ("lost", cause.clone()),
+        FeedChange::Suspected { number, lag } => {
+            ("suspected", format!("block {number}, its last blocks lag by {} ms", lag.as_millis()))
+        }
+        FeedChange::False { reason } => ("false", (*reason).to_owned()),
+    }
+}
+
 fn source(source: Source) -> String {
     match source {
         Source::Peer(member) => member.to_string(),
-        Source::Orderer => "orderer".to_owned(),
+        Source::Orderer(source) => source.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! path is 404.
 
 mod events;
+mod follower;
 mod health;
 mod json;
 mod observed;
@@ -21,6 +22,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use follower::ObservedFollower;
 pub use health::{Check, Readiness};
 pub use observed::Observed;
 pub use orderer::ObservedOrderer;

@@ -49,6 +49,9 @@ impl Channel {
             return;
         };
         let body_bytes = slot.body_bytes();
+        if slot.pushers.contains(&from) {
+            self.push_watch.on_pushed(number);
+        }
         if frame_bytes(body_bytes, index) != Some(payload.len() as u64) {
             let found = u64::from(index) * crate::wire::BODY_FRAME_BYTES as u64 + payload.len() as u64;
             let error = BlockError::BodyLength { number, found, expected: body_bytes };
@@ -149,7 +152,7 @@ impl Channel {
         if let Some(slot) = self.window.slot_mut(number) {
             slot.trace.verified = Some(step.now.monotonic);
         }
-        let is_root = from == Source::Orderer && self.feed.is_leading;
+        let is_root = matches!(from, Source::Orderer(_)) && self.feed.is_leading();
         self.pass_on(step, &block, is_root);
     }
 
@@ -179,8 +182,8 @@ impl Channel {
             step.out.offence(guilty, Offence::FalseBody(error));
         }
         self.with_repair(step, repair::Input::Mixed { tip, body_bytes });
-        if from == Source::Orderer {
-            self.handle_false_feed(step, "false_body");
+        if let Source::Orderer(source) = from {
+            self.handle_false_feed(step, source, "false_body");
         }
     }
 

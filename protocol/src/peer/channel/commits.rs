@@ -6,6 +6,7 @@ use super::window::{Slot, SlotBody, tip_of};
 use crate::announce;
 use crate::dissemination;
 use crate::event::Event;
+use crate::feed;
 use crate::ledger::VerifiedBlock;
 use crate::output::Output;
 use crate::repair;
@@ -36,6 +37,7 @@ impl Channel {
             self.handle_durable(step, slot, &block);
         }
         let tip = self.window.tip().number();
+        self.push_watch.on_committed(tip);
         self.with_dissemination(step, dissemination::Input::Committed(tip));
         self.with_repair(step, repair::Input::Committed(tip));
     }
@@ -66,9 +68,7 @@ impl Channel {
             return;
         }
         self.failure = Some(format!("block {number} could not be stored: {error}"));
-        if self.feed.set_leading(false) {
-            step.out.push(Output::StopFeed { channel: step.channel });
-        }
+        self.with_feed(step, feed::Input::Stop);
         step.out.event(Event::CommitFailed { channel: step.channel, number, error: error.to_string() });
     }
 }

@@ -1,45 +1,91 @@
-//! The orderer's feed meets the window: what it brings is judged like anybody's.
+//! Streams from orderers meet the window: what they bring is judged like anybody's.
 
-use super::Channel;
-use super::feed::FeedRequest;
 use super::step::Step;
-use super::window::SlotBody;
+use super::window::{Slot, SlotBody, Window};
+use super::{Channel, Settings};
 use crate::event::{Route, Source};
-use crate::ledger::{Block, VerifiedHeader};
-use crate::output::Output;
+use crate::feed::{self, ProvenHeader, Room, Turn};
+use crate::ledger::{Block, CertifiedHeader, VerifiedHeader};
 use crate::repair;
+use crate::types::{BlockNumber, FeedId, SourceId};
 use std::collections::BTreeSet;
 
-impl Channel {
-    pub(super) fn handle_leading(&mut self, step: &mut Step<'_>, is_leading: bool) {
-        if self.feed.set_leading(is_leading && !self.is_stopped()) {
-            step.out.push(Output::StopFeed { channel: step.channel });
-        }
+/// The window as the feed sees it.
+pub(super) struct Ahead<'a> {
+    window: &'a Window,
+    blocks_max: u64,
+}
+
+impl<'a> Ahead<'a> {
+    pub(super) fn of(window: &'a Window, settings: &Settings) -> Self {
+        Self { window, blocks_max: settings.feed_blocks_max }
+    }
+}
+
+impl Room for Ahead<'_> {
+    fn first_missing(&self) -> BlockNumber {
+        self.window.lowest_missing()
     }
 
-    pub(super) fn handle_fed(&mut self, step: &mut Step<'_>, block: Block) {
+    fn last_wanted(&self, first: BlockNumber) -> Option<BlockNumber> {
+        let credit = match self.window.room_for_largest() {
+            0 => u64::from(self.window.has_room_for_largest(first)),
+            blocks => blocks.min(self.blocks_max),
+        };
+        let last = first.saturating_add(credit.saturating_sub(1)).min(self.window.end());
+        (credit > 0 && first <= last).then_some(last)
+    }
+
+    fn proven(&self, number: BlockNumber) -> Option<ProvenHeader> {
+        let slot = self.window.slot(number)?;
+        let (_, at) = slot.trace.header?;
+        Some(ProvenHeader { at, body_bytes: slot.body_bytes() })
+    }
+
+    fn proven_tip(&self) -> BlockNumber {
+        self.window.linked().number()
+    }
+}
+
+impl Channel {
+    /// The orderers of the config in force are streamed from, from now on.
+    pub(super) fn follow_sources(&mut self, step: &mut Step<'_>) {
+        let sources = self.settings.feed.sources(&self.config);
+        self.with_feed(step, feed::Input::Sources(sources));
+    }
+
+    pub(super) fn handle_leading(&mut self, step: &mut Step<'_>, is_leading: bool) {
+        if is_leading {
+            self.push_watch.clear();
+        }
+        self.with_feed(step, feed::Input::SetLeading(is_leading));
+    }
+
+    pub(super) fn handle_fed(&mut self, step: &mut Step<'_>, feed: FeedId, block: Block) {
         let number = block.number();
         let hash = block.header.hash();
         if self.is_stopped() {
             return;
         }
-        self.feed.on_received(number);
+        let room = Ahead::of(&self.window, &self.settings);
+        let turn = self.feed.on_block(step.now.monotonic, feed, number, &room, step.out);
+        let Some(source) = in_turn(step, turn) else {
+            return;
+        };
         if !self.window.is_inside(number) {
             return step.refuse("fed", "outside_window", None);
         }
         if block.header.header.fields().channel != step.channel
             || block.body.len() as u64 > self.config.limits().body_bytes_max()
         {
-            return self.handle_false_feed(step, "wrong_channel_or_length");
+            return self.handle_false_feed(step, source, "wrong_channel_or_length");
         }
         let slot = self.window.slot(number);
-        let is_here =
-            slot.is_some_and(|it| !matches!(it.body(), SlotBody::Missing | SlotBody::Assembling(_)));
-        if is_here {
+        if slot.is_some_and(Slot::is_whole) {
             return self.count_duplicate(Some(number), block.body.len());
         }
         let proven = slot.map(|slot| slot.header.clone()).filter(|header| header.hash() == hash);
-        if !self.window.hold_fed(number, hash, block.body) {
+        if !self.window.hold_fed(number, source, hash, block.body) {
             return step.refuse("fed", "arena_full", None);
         }
         match proven {
@@ -47,53 +93,73 @@ impl Channel {
                 self.verify_fed(step, &header);
             }
             None => {
-                self.prove(step, vec![block.header], Source::Orderer, false);
+                self.prove(step, vec![block.header], Source::Orderer(source), false);
             }
         }
     }
 
-    /// The body that the feed brought for this header goes to its judgement, in place of any frames.
+    /// Headers of orderers tell what exists, whatever peers say; the first of a stream may be an old one.
+    pub(super) fn handle_fed_header(&mut self, step: &mut Step<'_>, feed: FeedId, header: CertifiedHeader) {
+        let number = header.header.number();
+        if self.is_stopped() {
+            return;
+        }
+        let turn = self.feed.on_header(step.now.monotonic, feed, number, step.out);
+        let Some(source) = in_turn(step, turn) else {
+            return;
+        };
+        if header.header.fields().channel != step.channel {
+            return self.handle_false_feed(step, source, "wrong_channel_or_length");
+        }
+        if number > self.window.end() {
+            return step.refuse("fed_header", "outside_window", None);
+        }
+        let is_history = turn == Turn::First(source) && !self.feed.is_leading();
+        self.prove(step, vec![header], Source::Orderer(source), is_history);
+    }
+
+    /// The body that a feed brought for this header goes to its judgement, in place of any frames.
     pub(super) fn verify_fed(&mut self, step: &mut Step<'_>, header: &VerifiedHeader) -> bool {
         let number = header.number();
-        let Some((hash, body)) = self.window.take_fed(number) else {
+        let Some(fed) = self.window.take_fed(number) else {
             return false;
         };
-        if hash != header.hash() {
-            self.handle_false_feed(step, "conflicting_header");
+        let bytes = fed.body.len() as u64;
+        let false_reason = match () {
+            () if fed.header_hash != header.hash() => Some("conflicting_header"),
+            () if bytes != header.header().fields().body_bytes => Some("false_body"),
+            () => None,
+        };
+        if let Some(reason) = false_reason {
+            self.handle_false_feed(step, fed.source, reason);
             return false;
         }
-        if body.len() as u64 != header.header().fields().body_bytes {
-            self.handle_false_feed(step, "false_body");
-            return false;
-        }
-        let bytes = body.len() as u64;
         let verifying = SlotBody::Verifying { bytes, suppliers: BTreeSet::new() };
         self.window.set_body(number, verifying);
-        self.verify_body(step, header.clone(), Source::Orderer, body, Route::Feed);
+        self.verify_body(step, header.clone(), Source::Orderer(fed.source), fed.body, Route::Feed);
         true
     }
 
-    /// The feed brought something false: it rests, and what else it brought is judged by others' copies.
-    pub(super) fn handle_false_feed(&mut self, step: &mut Step<'_>, reason: &'static str) {
+    /// A source brought something false: it is tried last, and what else it brought is judged by others'
+    /// copies.
+    pub(super) fn handle_false_feed(&mut self, step: &mut Step<'_>, source: SourceId, reason: &'static str) {
         step.refuse("fed", reason, None);
-        self.proving.forget_source(Source::Orderer);
-        self.window.drop_all_fed();
-        if self.feed.rest(step.now.monotonic) {
-            step.out.push(Output::StopFeed { channel: step.channel });
+        self.proving.forget_source(Source::Orderer(source));
+        self.window.drop_fed_by(source);
+        self.with_feed(step, feed::Input::False { source, reason });
+    }
+
+    /// Headers that were not judged and will not be: they come again from others, or from a new stream.
+    pub(super) fn give_up_headers(&mut self, step: &mut Step<'_>, from: Source) {
+        match from {
+            Source::Orderer(source) => self.handle_false_feed(step, source, "verifier_overloaded"),
+            Source::Peer(_) => self.proving.forget_source(from),
         }
     }
 
-    pub(super) fn ask_feed(&mut self, step: &mut Step<'_>) {
-        let request = self.feed.request(step.now.monotonic, &self.window, self.settings.feed_blocks_max);
-        let channel = step.channel;
-        match request {
-            Some(FeedRequest::Feed(next, through)) => step.out.push(Output::Feed { channel, next, through }),
-            Some(FeedRequest::Restart(next, through)) => {
-                step.out.push(Output::StopFeed { channel });
-                step.out.push(Output::Feed { channel, next, through });
-            }
-            None => {}
-        }
+    pub(super) fn with_feed(&mut self, step: &mut Step<'_>, input: feed::Input) {
+        let room = Ahead::of(&self.window, &self.settings);
+        self.feed.handle(step.now.monotonic, input, &room, step.out);
     }
 
     pub(super) fn with_repair(&mut self, step: &mut Step<'_>, input: repair::Input) {
@@ -104,5 +170,16 @@ impl Channel {
             bodies: &self.window,
         };
         self.repair.handle(step.now, input, &context, step.out);
+    }
+}
+
+fn in_turn(step: &mut Step<'_>, turn: Turn) -> Option<SourceId> {
+    match turn {
+        Turn::First(source) | Turn::Next(source) => Some(source),
+        Turn::Stale => None,
+        Turn::OutOfTurn => {
+            step.refuse("fed", "out_of_turn", None);
+            None
+        }
     }
 }

@@ -91,7 +91,7 @@ impl Channel {
     fn handle_false_headers(&mut self, step: &mut Step<'_>, source: Source, error: BlockError) {
         self.proving.forget_source(source);
         match (source, error) {
-            (Source::Orderer, _) => self.handle_false_feed(step, "false_header"),
+            (Source::Orderer(source), _) => self.handle_false_feed(step, source, "false_header"),
             // Wrong only under my config: somebody else may know a newer one.
             (Source::Peer(member), BlockError::WrongConfig { .. }) => {
                 step.refuse("headers", "config_not_in_force", Some(member));
@@ -117,7 +117,7 @@ impl Channel {
             if is_conflicting {
                 let member = match source {
                     Source::Peer(member) => Some(member),
-                    Source::Orderer => None,
+                    Source::Orderer(_) => None,
                 };
                 return step.refuse("header", "conflicting_header", member);
             }
@@ -144,12 +144,16 @@ impl Channel {
         }
         let member = match source {
             Source::Peer(member) => Some(member),
-            Source::Orderer => None,
+            Source::Orderer(_) => None,
         };
         slot.announced_by.extend(member);
         let (body_bytes, is_history) = (slot.body_bytes(), slot.is_history);
         self.with_announce(step, announce::Input::Proven { tip, source: member });
         if !self.verify_fed(step, header) {
+            let is_pushed = !is_history && self.settings.dissemination.is_enabled && !self.feed.is_leading();
+            if is_pushed {
+                self.push_watch.expect(tip.number, at);
+            }
             // Without pushes nothing is worth waiting for.
             let is_history = is_history || !self.settings.dissemination.is_enabled;
             self.with_repair(step, repair::Input::Wanted { tip, body_bytes, is_history });

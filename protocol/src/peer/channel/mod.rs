@@ -22,10 +22,10 @@ mod assembly;
 mod bodies;
 mod claims;
 mod commits;
-mod feed;
 mod feeding;
 mod headers;
 mod proving;
+mod push_watch;
 mod pushes;
 mod questions;
 mod serve;
@@ -42,7 +42,9 @@ use crate::announce;
 use crate::channel::ChannelConfig;
 use crate::dissemination;
 use crate::event::BlockTrace;
+use crate::feed;
 use crate::job::{Job, Verdict};
+use crate::leadership::Withheld;
 use crate::ledger::{Block, CertifiedHeader, VerifiedHeader};
 use crate::output::Outbox;
 use crate::range_sync;
@@ -50,11 +52,11 @@ use crate::repair;
 use crate::store::StoreError;
 use crate::time::{Monotonic, Now};
 use crate::timer::ChannelTimer;
-use crate::types::{BlockNumber, Height, MemberId, Neighbour, OrgId};
+use crate::types::{BlockNumber, FeedId, Height, MemberId, Neighbour, OrgId};
 use crate::wire::{ChannelMessage, Tip};
-use feed::Feed;
 use ledgercast_crypto::Digest;
 use proving::Proving;
+use push_watch::PushWatch;
 use questions::Questions;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -114,16 +116,34 @@ pub enum Input {
         /// The headers.
         headers: Vec<CertifiedHeader>,
     },
-    /// The orderer's feed brought a block.
+    /// A stream from an orderer brought a block.
     Fed {
+        /// The stream.
+        feed: FeedId,
         /// The block, unchecked.
         block: Block,
     },
-    /// The orderer's feed is connected or lost.
-    FeedState {
-        /// Which of them.
-        is_up: bool,
+    /// A stream from an orderer brought a header.
+    FedHeader {
+        /// The stream.
+        feed: FeedId,
+        /// The header, unchecked.
+        header: CertifiedHeader,
     },
+    /// A stream from an orderer stands.
+    FeedOpened {
+        /// Which.
+        feed: FeedId,
+    },
+    /// A stream from an orderer ended.
+    FeedEnded {
+        /// Which.
+        feed: FeedId,
+        /// Why, for people.
+        cause: String,
+    },
+    /// The channel is left; comes last.
+    Stop,
     /// I lead my org from now on, or no longer.
     SetLeading(bool),
     /// A timer is due.
@@ -167,7 +187,8 @@ pub struct Channel {
     dissemination: dissemination::State,
     repair: repair::State,
     range_sync: range_sync::State,
-    feed: Feed,
+    push_watch: PushWatch,
+    feed: feed::State,
     serving: Serving,
     /// Blocks handed to the store and not answered.
     commits_in_flight: u64,
@@ -209,7 +230,8 @@ impl Channel {
             dissemination: dissemination::State::new(settings.dissemination.clone()),
             repair: repair::State::new(settings.repair.clone(), next_seed(&mut random)),
             range_sync: range_sync::State::new(settings.range_sync.clone(), next_seed(&mut random)),
-            feed: Feed::default(),
+            push_watch: PushWatch::new(settings.withhold_timeout),
+            feed: feed::State::new(settings.feed.clone(), config.channel(), me),
             serving: Serving::new(&settings),
             commits_in_flight: 0,
             failure: None,
@@ -229,7 +251,7 @@ impl Channel {
     pub fn handle(&mut self, now: Now, input: Input, neighbours: &[Neighbour], out: &mut Outbox) {
         let step = &mut Step { now, channel: self.config.channel(), neighbours, out };
         match input {
-            Input::Start => self.questions.start(now.monotonic),
+            Input::Start => self.handle_start(step),
             // What every step ends with looks at the neighbours.
             Input::NeighbourReady(_) | Input::StateChanged(_) => {}
             Input::NeighbourGone(member) => self.handle_gone(step, member),
@@ -242,12 +264,20 @@ impl Channel {
             Input::HeadersRead { asker, first, headers } => {
                 self.handle_headers_read(step, asker, first, headers);
             }
-            Input::Fed { block } => self.handle_fed(step, block),
-            Input::FeedState { is_up } => self.feed.set_up(is_up),
+            Input::Fed { feed, block } => self.handle_fed(step, feed, block),
+            Input::FedHeader { feed, header } => self.handle_fed_header(step, feed, header),
+            Input::FeedOpened { feed } => self.with_feed(step, feed::Input::Opened(feed)),
+            Input::FeedEnded { feed, cause } => self.with_feed(step, feed::Input::Ended { feed, cause }),
+            Input::Stop => self.with_feed(step, feed::Input::Stop),
             Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
             Input::TimerDue(timer) => self.handle_timer(step, timer),
         }
         self.settle(step);
+    }
+
+    fn handle_start(&mut self, step: &mut Step<'_>) {
+        self.questions.start(step.now.monotonic);
+        self.follow_sources(step);
     }
 
     fn on_message(&mut self, step: &mut Step<'_>, from: MemberId, message: ChannelMessage) {
@@ -319,6 +349,16 @@ impl Channel {
     /// Whose store failed brings none, so its leadership goes to somebody else.
     pub fn can_reach_orderer(&self) -> bool {
         self.failure.is_none() && self.feed.can_reach_orderer()
+    }
+
+    /// The orderers that blocks may be streamed from.
+    pub fn sources(&self, now: Monotonic) -> Vec<feed::SourceView> {
+        self.feed.sources(now)
+    }
+
+    /// A block that nobody pushed to me in time, told once.
+    pub(crate) fn take_withheld(&mut self) -> Option<Withheld> {
+        self.push_watch.take_verdict()
     }
 
     /// Bytes of bodies that are not durable yet, frames under way included.

@@ -1,6 +1,7 @@
 //! Numbers of a channel's block flow.
 
-use crate::{announce, dissemination, range_sync, repair};
+use crate::{announce, dissemination, feed, range_sync, repair};
+use std::time::Duration;
 
 /// Settings of the block flow, the same for every channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +50,13 @@ pub struct Settings {
     pub answer_headers_bytes_max: usize,
     /// Open header questions remembered per member. Default 32 (derived: one range, the rest announcements).
     pub questions_per_member: usize,
+    /// How long after its header was proven no byte of a live body may have come by push before its leader
+    /// counts as withholding it. Default 1 s (design baseline).
+    pub withhold_timeout: Duration,
     /// Traces of durable blocks kept. Default 256 (guess: two leadership epochs).
     pub traces_max: usize,
+    /// Streams from orderers.
+    pub feed: feed::Config,
     /// Announcements.
     pub announce: announce::Config,
     /// Pushes.
@@ -81,7 +87,9 @@ impl Default for Settings {
             answer_headers_max: 256,
             answer_headers_bytes_max: 900_000,
             questions_per_member: 32,
+            withhold_timeout: Duration::from_secs(1),
             traces_max: 256,
+            feed: feed::Config::default(),
             announce: announce::Config::default(),
             dissemination: dissemination::Config::default(),
             repair: repair::Config::default(),

@@ -1,9 +1,10 @@
 //! What every step ends with: questions sent, whole blocks committed, the feed asked, timers set.
 
 use super::Channel;
+use super::feeding::Ahead;
 use super::step::Step;
 use crate::announce;
-use crate::event::Source;
+use crate::feed;
 use crate::job::Job;
 use crate::range_sync;
 use crate::repair;
@@ -33,7 +34,7 @@ impl Channel {
         }
         self.commit_whole(step);
         self.with_range_sync(step, range_sync::Input::Check);
-        self.ask_feed(step);
+        self.with_feed(step, feed::Input::Check);
         self.set_timers(step);
     }
 
@@ -44,6 +45,7 @@ impl Channel {
                 self.retry_jobs(step);
                 self.with_announce(step, announce::Input::TimerDue);
                 self.with_repair(step, repair::Input::TimerDue);
+                self.look_for_pushes(step);
             }
             // The check that every step ends with does the rest.
             ChannelTimer::RangeSync => self.armed.range_sync = None,
@@ -52,7 +54,13 @@ impl Channel {
     }
 
     fn set_timers(&mut self, step: &mut Step<'_>) {
-        let due = [self.announce.next_due(), self.repair.next_due(), self.feed.next_due(), self.retry_at];
+        let due = [
+            self.announce.next_due(),
+            self.repair.next_due(),
+            self.push_watch.next_due(),
+            self.feed.next_due(step.now.monotonic, &Ahead::of(&self.window, &self.settings)),
+            self.retry_at,
+        ];
         let repair = due.into_iter().flatten().min();
         arm(step, &mut self.armed.repair, ChannelTimer::Repair, repair);
         arm(step, &mut self.armed.range_sync, ChannelTimer::RangeSync, self.range_sync.next_due());
@@ -67,11 +75,20 @@ impl Channel {
         }
         step.refuse("verification", "verifier_overloaded", None);
         match job {
-            Job::Headers { from: Source::Orderer, .. } => self.handle_false_feed(step, "verifier_overloaded"),
-            Job::Headers { from, .. } => self.proving.forget_source(from),
+            Job::Headers { from, .. } => self.give_up_headers(step, from),
             Job::Body { header, .. } => self.give_up_body(step, &header),
             Job::Certificate { .. } | Job::Statement { .. } => {}
         }
+    }
+
+    fn look_for_pushes(&mut self, step: &mut Step<'_>) {
+        let (window, org) = (&self.window, self.org);
+        let own_org = step.neighbours.iter().filter(|neighbour| neighbour.org == org);
+        self.push_watch.look(step.now.monotonic, |number| {
+            let slot = window.slot(number).filter(|slot| !slot.is_whole())?;
+            let holders = own_org.clone().map(|neighbour| neighbour.member);
+            Some(holders.filter(|member| slot.committed_by.contains(member)).collect())
+        });
     }
 
     fn retry_jobs(&mut self, step: &mut Step<'_>) {

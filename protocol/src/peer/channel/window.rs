@@ -14,7 +14,7 @@ use crate::event::BlockTrace;
 use crate::ledger::{VerifiedBlock, VerifiedHeader};
 use crate::refusal::Refusal;
 use crate::repair::{Bodies, Holding};
-use crate::types::{BlockNumber, Height, MemberId, Neighbour};
+use crate::types::{BlockNumber, Height, MemberId, Neighbour, SourceId};
 use crate::wire::Tip;
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
@@ -30,7 +30,7 @@ pub(super) struct Window {
     epoch_start: VerifiedHeader,
     slots: BTreeMap<BlockNumber, Slot>,
     numbers: BTreeMap<Digest, BlockNumber>,
-    fed: BTreeMap<BlockNumber, (Digest, Bytes)>,
+    fed: BTreeMap<BlockNumber, FedBody>,
     blocks_max: u64,
     arena_bytes: u64,
     arena_bytes_max: u64,
@@ -49,6 +49,14 @@ pub(super) struct Slot {
     pub(super) pushers: BTreeSet<MemberId>,
     pub(super) is_history: bool,
     pub(super) trace: BlockTrace,
+}
+
+/// A body that an orderer brought before its header was proven.
+#[derive(Debug)]
+pub(super) struct FedBody {
+    pub(super) source: SourceId,
+    pub(super) header_hash: Digest,
+    pub(super) body: Bytes,
 }
 
 /// How far a body has come.
@@ -79,6 +87,11 @@ impl Slot {
             SlotBody::Verified(block) | SlotBody::Committing(block) => Some(block),
             SlotBody::Missing | SlotBody::Assembling(_) | SlotBody::Verifying { .. } => None,
         }
+    }
+
+    /// Whether the whole body is here, judged or not.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.lacks_body()
     }
 
     fn lacks_body(&self) -> bool {
@@ -267,24 +280,35 @@ impl Window {
         free / self.reserve_bytes.max(1)
     }
 
-    /// Keeps a fed body until its header is proven; `false` when there is no room for it.
-    pub(super) fn hold_fed(&mut self, number: BlockNumber, header_hash: Digest, body: Bytes) -> bool {
+    /// Keeps a fed body until its header is proven, in place of what another source brought for its number;
+    /// `false` when there is no room for it.
+    pub(super) fn hold_fed(
+        &mut self,
+        number: BlockNumber,
+        source: SourceId,
+        header_hash: Digest,
+        body: Bytes,
+    ) -> bool {
+        if self.fed.get(&number).is_some_and(|held| held.source != source) {
+            self.take_fed(number);
+        }
         if self.fed.contains_key(&number) || !self.has_room_for(number, body.len() as u64) {
             return false;
         }
         self.arena_bytes += body.len() as u64;
-        self.fed.insert(number, (header_hash, body));
+        self.fed.insert(number, FedBody { source, header_hash, body });
         true
     }
 
-    pub(super) fn take_fed(&mut self, number: BlockNumber) -> Option<(Digest, Bytes)> {
+    pub(super) fn take_fed(&mut self, number: BlockNumber) -> Option<FedBody> {
         let fed = self.fed.remove(&number)?;
-        self.arena_bytes -= fed.1.len() as u64;
+        self.arena_bytes -= fed.body.len() as u64;
         Some(fed)
     }
 
-    pub(super) fn drop_all_fed(&mut self) {
-        for number in self.fed.keys().copied().collect::<Vec<_>>() {
+    pub(super) fn drop_fed_by(&mut self, source: SourceId) {
+        let its = self.fed.iter().filter(|(_, fed)| fed.source == source);
+        for number in its.map(|(number, _)| *number).collect::<Vec<_>>() {
             self.take_fed(number);
         }
     }

@@ -185,5 +185,6 @@ fn config(seed: u8, authority: &Authority, orderer: &SecretKey) -> proto::Channe
         orderers: vec![orderer],
         quorum: 1,
         limits: None,
+        ..proto::ChannelConfig::default()
     }
 }

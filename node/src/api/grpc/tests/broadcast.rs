@@ -64,7 +64,7 @@ async fn callers_who_may_not_write_get_one_answer_whether_the_channel_is_known_o
 
     let mut answers = Vec::new();
     let callers =
-        [(&world.orgs[2], Role::Client), (&world.orgs[0], Role::Peer), (&world.orgs[0], Role::Orderer)];
+        [(&world.orgs[2], Role::Client), (&world.orgs[0], Role::Peer), (&world.orgs[1], Role::Orderer)];
     for (org, role) in callers {
         for channel in [chain.channel(), unknown] {
             let mut broadcast = served.broadcast(org, role).await;
@@ -76,6 +76,20 @@ async fn callers_who_may_not_write_get_one_answer_whether_the_channel_is_known_o
     let expected = (SubmitRefusal::NotPermitted, "unknown channel, or not permitted".to_owned());
     assert!(answers.iter().all(|answer| *answer == expected), "{answers:?}");
     assert_eq!(node.submitting_most.load(Ordering::SeqCst), 0, "nothing reached the sequencer");
+}
+
+/// A follower passes on what others have signed; org1 runs the channel's orderers.
+#[tokio::test]
+async fn an_orderer_of_an_org_that_runs_some_for_the_channel_may_pass_envelopes_on() {
+    let world = World::new();
+    let (node, chain) = held(&world, 1);
+    let served = world.serve(&node, Audience::ReaderOrgs).await;
+    let (request, _) = request(&client_of(&world.orgs[1]), chain.channel(), 1);
+
+    let mut broadcast = served.broadcast(&world.orgs[0], Role::Orderer).await;
+    let reply = broadcast.submit(request).await.unwrap().into_inner();
+
+    assert!(matches!(reply.outcome, Some(Outcome::Accepted(_))), "{reply:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A node without protocol: chains in memory that the test joins and extends, and a disk that it can damage.
 
 use super::world::{DEADLINE, World};
-use crate::api::grpc::{AdminError, Administration, ChannelDirectory, ChannelTable, Submitter};
+use crate::api::grpc::{AdminError, Administration, ChannelDirectory, ChannelTable, Submitted, Submitter};
 use bytes::Bytes;
 use ledgercast_crypto::OrgId;
 use ledgercast_protocol::channel::Genesis;
@@ -167,14 +167,14 @@ impl Administration for FakeNode {
 
 #[async_trait]
 impl Submitter for FakeNode {
-    async fn submit(&self, envelope: Bytes, _: CertificateChain) -> SubmitAnswer {
+    async fn submit(&self, envelope: Bytes, _: CertificateChain) -> Submitted {
         let submitting = self.submitting.fetch_add(1, Ordering::SeqCst) + 1;
         self.submitting_most.fetch_max(submitting, Ordering::SeqCst);
         self.answers.acquire().await.unwrap().forget();
         self.submitting.fetch_sub(1, Ordering::SeqCst);
         let envelope = Envelope::decode(envelope).unwrap().id();
         let position = EnvelopePosition { block: BlockNumber::new(7), index: 3 };
-        SubmitAnswer::Accepted { envelope, position }
+        SubmitAnswer::Accepted { envelope, position }.into()
     }
 }
 

@@ -536,7 +536,10 @@ fn extreme_numbers_from_anybody_are_survived() {
             net.run_for(Duration::from_millis(1));
         }
         let certified = crate::ledger::Block { header, body: Bytes::from_static(b"x") };
-        net.input(0, super::super::Input::Fed { block: certified });
+        let feed = net.nodes[0].header_feed.expect("it follows headers");
+        let shown = super::super::Input::FedHeader { feed, header: certified.header.clone() };
+        net.input(0, shown);
+        net.input(0, super::super::Input::Fed { feed, block: certified });
     }
     net.run_for(Duration::from_secs(20));
 

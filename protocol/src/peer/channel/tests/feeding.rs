@@ -55,10 +55,12 @@ fn a_leader_that_is_told_so_cannot_reach_its_orderer() {
     net.lead(0, true);
     assert!(net.nodes[0].channel.can_reach_orderer());
 
-    net.input(0, Input::FeedState { is_up: false });
+    let lost = |feed| Input::FeedEnded { feed, cause: "refused".to_owned() };
+    let (feed, ..) = net.nodes[0].feed.expect("it leads");
+    net.input(0, lost(feed));
     assert!(!net.nodes[0].channel.can_reach_orderer());
 
-    net.input(0, Input::FeedState { is_up: true });
+    net.run_for(Duration::from_secs(1));
     assert!(net.nodes[0].channel.can_reach_orderer());
 }
 
@@ -71,8 +73,8 @@ fn a_false_block_stops_the_feed_for_a_while_and_nobody_is_blamed() {
     body[50] ^= 1;
     let false_block = Block { body: Bytes::from(body), ..net.truth[1].to_block() };
 
-    net.input(0, Input::Fed { block: false_block });
-    net.run_for(Duration::from_millis(100));
+    net.feed(0, false_block);
+    net.run_for(Duration::from_millis(50));
     assert!(net.nodes[0].feed.is_none());
     assert_eq!(net.height(0), 1);
 

@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::suite::Chain;
 use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::{ChannelTimer, Timer};
-use crate::types::{BlockNumber, Height, Lane, MemberId, Neighbour, OrgId};
+use crate::types::{BlockNumber, FeedId, Height, Lane, MemberId, Neighbour, OrgId};
 use crate::wire::{ChannelMessage, Message};
 use ledgercast_crypto::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +43,10 @@ pub(super) struct Node {
     pub(super) jobs: u64,
     pub(super) commit_takes: Duration,
     pub(super) is_commit_failing: bool,
-    /// The first block that the feed brings next, and the last that it may.
-    pub(super) feed: Option<(u64, u64)>,
+    /// The stream of blocks, the first block that it brings next, and the last that it may.
+    pub(super) feed: Option<(FeedId, u64, u64)>,
+    /// The newest stream of headers; these orderers show none by themselves.
+    pub(super) header_feed: Option<FeedId>,
     pub(super) feed_requests: Vec<(u64, u64)>,
     pub(super) buffer_peak: u64,
     /// Whom it can talk to; ghosts are among them too.
@@ -126,6 +128,7 @@ impl Net {
             commit_takes: Duration::from_millis(1),
             is_commit_failing: false,
             feed: None,
+            header_feed: None,
             feed_requests: Vec::new(),
             buffer_peak: 0,
             neighbours: BTreeMap::new(),
@@ -222,6 +225,12 @@ impl Net {
         for index in 0..self.nodes.len() {
             self.run_feed(index);
         }
+    }
+
+    /// The orderer's stream brings a node this block in its turn, whatever is in it.
+    pub(super) fn feed(&mut self, index: usize, block: Block) {
+        let (feed, ..) = self.nodes[index].feed.expect("it leads");
+        self.input(index, Input::Fed { feed, block });
     }
 
     /// Gives a node true blocks, as if it had committed them before.
@@ -321,15 +330,24 @@ impl Net {
                 let headers = held.take(count as usize).map(|block| block.header.clone()).collect();
                 self.after(Duration::from_millis(1), index, Input::HeadersRead { asker, first, headers });
             }
-            Output::Feed { next, through, .. } => {
+            Output::OpenFeed { feed, blocks: Some((next, through)), .. } => {
                 let (next, through) = (next.as_u64(), through.as_u64());
                 self.nodes[index].feed_requests.push((next, through));
-                // A running feed goes on where it is.
-                let first = self.nodes[index].feed.map_or(next, |(first, _)| first);
-                self.nodes[index].feed = Some((first, through));
+                self.nodes[index].feed = Some((feed, next, through));
+                self.after(LATENCY, index, Input::FeedOpened { feed });
                 self.run_feed(index);
             }
-            Output::StopFeed { .. } => self.nodes[index].feed = None,
+            Output::ExtendFeed { feed, through, .. } => {
+                let (running, next, _) = self.nodes[index].feed.expect("a stream that runs is extended");
+                assert_eq!(running, feed);
+                self.nodes[index].feed_requests.push((next, through.as_u64()));
+                self.nodes[index].feed = Some((feed, next, through.as_u64()));
+                self.run_feed(index);
+            }
+            Output::OpenFeed { feed, blocks: None, .. } => self.nodes[index].header_feed = Some(feed),
+            Output::CloseFeed { feed, .. } => {
+                self.nodes[index].feed = self.nodes[index].feed.filter(|(running, ..)| *running != feed);
+            }
             Output::Event(event) => self.nodes[index].events.push(event),
             other => panic!("a channel wants {other:?}"),
         }
@@ -361,13 +379,13 @@ impl Net {
     }
 
     fn run_feed(&mut self, index: usize) {
-        while let Some((next, through)) = self.nodes[index].feed
+        while let Some((feed, next, through)) = self.nodes[index].feed
             && next <= through
             && next < self.ordered
         {
-            self.nodes[index].feed = Some((next + 1, through));
+            self.nodes[index].feed = Some((feed, next + 1, through));
             let block = self.truth[next as usize].to_block();
-            self.after(LATENCY, index, Input::Fed { block });
+            self.after(LATENCY, index, Input::Fed { feed, block });
         }
     }
 

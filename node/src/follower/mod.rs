@@ -1,0 +1,333 @@
+//! A running follower: an orderer that signs nothing.
+//!
+//! ```text
+//! orderers that sign ─► feeds ─► flows (checked, in order) ─► store ─► Deliver to peers and clients
+//!                 ▲
+//!                 └── relay ◄── Broadcast
+//! ```
+//!
+//! It serves only what a quorum has certified, so nobody has to trust it. It follows orderers that sign,
+//! never other followers: nobody can follow itself in a ring.
+
+mod core;
+mod relay;
+mod service;
+
+pub use self::core::{Standing, Standings, Stopped};
+
+use self::core::{Core, CoreHandle, Request, Surroundings};
+use crate::api::grpc::ChannelTable;
+use crate::clock::Clock;
+use crate::committer::Committer;
+use crate::feed::{FeedConfig, Feeds};
+use crate::peer::{PeerError, restore_channel};
+use crate::verify_pool::VerifyPool;
+use ledgercast_crypto::msp::{Msp, MspError};
+use ledgercast_crypto::{CertificateError, MemberId, OrgId, Role};
+use ledgercast_protocol::channel::{ChannelConfig, Genesis};
+use ledgercast_protocol::peer::RestoredChannel;
+use ledgercast_protocol::peer::channel::{Channel, Settings};
+use ledgercast_protocol::store::{BlockStore, StoreError};
+use ledgercast_protocol::types::{ChannelId, ChannelName};
+use relay::Relay;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a follower is started with.
+pub struct FollowerSettings {
+    /// Identity and TLS pair.
+    pub msp: Msp,
+    /// Streams from the orderers that sign.
+    pub feed: FeedConfig,
+    /// Channels held at once; joining a further one is refused.
+    pub channels_max: usize,
+    /// Threads that check headers and blocks.
+    pub verify_threads: usize,
+    /// Checks that may wait.
+    pub verify_queue_max: usize,
+    /// Where blocks are kept.
+    pub store: Arc<dyn BlockStore>,
+}
+
+/// Why a follower does not start; nothing is left running.
+#[derive(Debug, Error)]
+pub enum FollowerError {
+    /// The identity is not acceptable.
+    #[error(transparent)]
+    Msp(#[from] MspError),
+    /// The certificate is not an orderer's.
+    #[error("{0}; a follower needs a certificate with the organisational unit `orderer`")]
+    Role(CertificateError),
+    /// There is no TLS pair.
+    #[error("no TLS pair: put ca.crt, server.crt and server.key into the folder tls/ beside msp/")]
+    NoTls,
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored chain is damaged.
+    #[error(transparent)]
+    Chain(#[from] PeerError),
+    /// A stored channel is not one to follow.
+    #[error("stored channel {name}: {cause}")]
+    Channel {
+        /// The channel's alias.
+        name: ChannelName,
+        /// Why not.
+        cause: FollowError,
+    },
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(String),
+    /// The operating system gives no threads.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a channel is not followed or left; nothing has changed.
+#[derive(Debug, Error)]
+pub enum FollowError {
+    /// Its config names no orderer or follower of my org.
+    #[error("the channel's config names no orderer or follower of org {0}")]
+    NotNamed(String),
+    /// I would have to sign.
+    #[error("the channel's config names this orderer's key among those that sign; start without `follow`")]
+    Signs,
+    /// No more channels are held.
+    #[error("{limit} channels are held, which is the limit `channels_max`")]
+    TooMany {
+        /// The bound.
+        limit: usize,
+    },
+    /// The channel is not joined.
+    #[error("channel {0} is not joined")]
+    NotJoined(ChannelId),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gives no random bytes.
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(String),
+    /// The follower stops.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// A running follower.
+pub struct FollowerNode {
+    core: CoreHandle,
+    store: Arc<dyn BlockStore>,
+    relay: Relay,
+    own: Own,
+    channels_max: usize,
+    /// Replaced as a whole when a channel is joined or left.
+    table: Mutex<Arc<ChannelTable>>,
+    /// Held while a channel is joined or left: one after the other.
+    changing: tokio::sync::Mutex<()>,
+    started: Instant,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Who this follower is.
+struct Own {
+    member: MemberId,
+    org: OrgId,
+    org_name: String,
+    key: ledgercast_crypto::PublicKey,
+    settings: Settings,
+}
+
+impl Own {
+    fn may_follow(&self, config: &ChannelConfig) -> Result<(), FollowError> {
+        if config.orderers().iter().any(|orderer| orderer.key == self.key) {
+            return Err(FollowError::Signs);
+        }
+        match config.sources().iter().any(|source| source.org == self.org_name) {
+            true => Ok(()),
+            false => Err(FollowError::NotNamed(self.org_name.clone())),
+        }
+    }
+
+    fn flow(&self, restored: RestoredChannel, seed: [u8; 32]) -> Channel {
+        let RestoredChannel { genesis, tip, epoch_start, .. } = restored;
+        let (settings, config) = (self.settings.clone(), genesis.config().clone());
+        Channel::new(settings, config, tip, epoch_start, self.member, self.org, seed)
+    }
+}
+
+impl FollowerNode {
+    /// Starts everything but the APIs; needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`FollowerError`] names the cause; nothing is left running.
+    pub async fn start(settings: FollowerSettings) -> Result<Arc<Self>, FollowerError> {
+        let clock = Clock::start();
+        let identity = settings.msp.identity(clock.now().wall.as_seconds())?;
+        identity.require_role(Role::Orderer).map_err(FollowerError::Role)?;
+        let tls = Arc::new(settings.msp.tls.clone().ok_or(FollowerError::NoTls)?);
+        let own = Own {
+            member: identity.member,
+            org: identity.org,
+            org_name: identity.org_name.clone(),
+            key: settings.msp.key.public(),
+            settings: follower_settings(&settings.feed),
+        };
+        let store = settings.store;
+        let stored = restore(&store, &own)?;
+        let table = stored.iter().map(|held| (held.name.clone(), held.genesis.config().clone()));
+        let table = ChannelTable::new(table.collect::<Vec<_>>());
+        let (inputs, received) = mpsc::unbounded_channel();
+        let tasks = TaskTracker::new();
+        let feed = settings.feed.clone();
+        let around = Surroundings {
+            clock,
+            pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
+            committer: Committer::start(Arc::clone(&store), inputs.clone())?,
+            feeds: Feeds::new(settings.feed, Arc::clone(&tls), inputs.clone(), tasks.clone()),
+            inputs,
+        };
+        let (mut core, handle) = Core::new(around, received);
+        for held in stored {
+            let (channel, seed) = (held.genesis.channel(), seed().map_err(FollowerError::Randomness)?);
+            tracing::info!(name = %held.name, %channel, "following a stored channel");
+            core.open(channel, own.flow(held, seed));
+        }
+        let stop = CancellationToken::new();
+        tasks.spawn(core.run(stop.clone()));
+        Ok(Arc::new(Self {
+            core: handle,
+            store,
+            relay: Relay::new(feed, tls),
+            own,
+            channels_max: settings.channels_max,
+            table: Mutex::new(Arc::new(table)),
+            changing: tokio::sync::Mutex::new(()),
+            started: Instant::now(),
+            stop,
+            tasks,
+        }))
+    }
+
+    /// The channels held now.
+    pub fn channels(&self) -> Arc<ChannelTable> {
+        Arc::clone(&self.table.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Heights of durable blocks by channel, as they grow.
+    pub fn heights(&self) -> watch::Receiver<BTreeMap<ChannelId, u64>> {
+        self.core.heights()
+    }
+
+    /// How the channels stand.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn standings(&self) -> Result<Standings, Stopped> {
+        self.core.ask(Request::Standings).await
+    }
+
+    /// Joins a channel; joining it again under the same name changes nothing.
+    ///
+    /// # Errors
+    /// [`FollowError`] names the cause; nothing has changed.
+    pub async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), FollowError> {
+        let _changing = self.changing.lock().await;
+        self.own.may_follow(genesis.config())?;
+        let (channel, config) = (genesis.channel(), Arc::clone(genesis.config()));
+        let table = self.channels();
+        if table.config(channel).is_none() && table.ids().count() >= self.channels_max {
+            return Err(FollowError::TooMany { limit: self.channels_max });
+        }
+        let (store, alias, block) = (Arc::clone(&self.store), name.clone(), genesis.clone());
+        let is_new = blocking(move || create_unless_held(store.as_ref(), &alias, &block)).await?;
+        if is_new {
+            let tip = genesis.block().header().clone();
+            let restored = RestoredChannel { name: name.clone(), genesis, epoch_start: tip.clone(), tip };
+            let flow = Box::new(self.own.flow(restored, seed().map_err(FollowError::Randomness)?));
+            self.core.ask(|done| Request::Open(flow, channel, done)).await?;
+            tracing::info!(%name, %channel, "joined a channel");
+            self.change_table(|channels| channels.push((name, config)));
+        }
+        Ok(())
+    }
+
+    /// Leaves a channel and deletes its blocks.
+    ///
+    /// # Errors
+    /// [`FollowError`] names the cause.
+    pub async fn leave(&self, channel: ChannelId) -> Result<(), FollowError> {
+        let _changing = self.changing.lock().await;
+        if !self.core.ask(|done| Request::Close(channel, done)).await? {
+            return Err(FollowError::NotJoined(channel));
+        }
+        self.change_table(|channels| channels.retain(|(_, config)| config.channel() != channel));
+        let store = Arc::clone(&self.store);
+        blocking(move || store.remove_channel(channel)).await?;
+        tracing::info!(%channel, "left a channel");
+        Ok(())
+    }
+
+    /// Closes the streams, lets blocks that are on their way to the disk arrive there, and ends.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn change_table(&self, change: impl FnOnce(&mut Vec<(ChannelName, Arc<ChannelConfig>)>)) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = table.iter().map(|(_, name, config)| (name.clone(), Arc::clone(config))).collect();
+        change(&mut channels);
+        *table = Arc::new(ChannelTable::new(channels));
+    }
+}
+
+/// Nobody to push to or to ask: only the streams matter.
+fn follower_settings(feed: &FeedConfig) -> Settings {
+    let mut settings = Settings { feed: feed.protocol(), ..Settings::default() };
+    settings.feed.is_follower = true;
+    settings.dissemination.is_enabled = false;
+    settings
+}
+
+fn restore(store: &Arc<dyn BlockStore>, own: &Own) -> Result<Vec<RestoredChannel>, FollowerError> {
+    let held = store.channels()?.into_iter().map(|held| {
+        let refused = |cause| FollowerError::Channel { name: held.name.clone(), cause };
+        own.may_follow(held.genesis.config()).map_err(refused)?;
+        Ok(restore_channel(store.as_ref(), held)?)
+    });
+    held.collect()
+}
+
+/// Says whether the channel was not held before.
+fn create_unless_held(
+    store: &dyn BlockStore,
+    name: &ChannelName,
+    genesis: &Genesis,
+) -> Result<bool, StoreError> {
+    let held = store.channels()?;
+    if held.iter().any(|held| held.genesis.hash() == genesis.hash() && held.name == *name) {
+        return Ok(false);
+    }
+    store.create_channel(name, genesis).map(|()| true)
+}
+
+fn seed() -> Result<[u8; 32], String> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
+    Ok(seed)
+}
+
+/// Runs what waits for the disk beside the runtime's own threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // It was not cancelled: blocking work never is once it runs, and the runtime outlives us.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
