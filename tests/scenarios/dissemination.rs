@@ -5,7 +5,7 @@ use crate::{Outcome, millis, nodes, seconds};
 use ledgercast_protocol::event::Route;
 use ledgercast_protocol::ledger::VerifiedBlock;
 use ledgercast_protocol::types::BlockNumber;
-use ledgercast_simulator::{DiskSettings, Failure, NodeId, World};
+use ledgercast_simulator::{DiskSettings, Failure, LinkSettings, NodeId, World};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -66,6 +66,24 @@ fn ten_blocks_reach_ten_peers_in_order_once_and_never_go_back() -> Outcome {
     assert_eq!(sent.borrow().len(), 10 * 9, "each of nine peers got each block's one frame once");
     assert_eq!(delivered_by(&world, 10, Route::Push), 10 * 9);
     assert_eq!(delivered_by(&world, 10, Route::Feed), 10);
+    Ok(())
+}
+
+#[test]
+fn a_burst_that_takes_seconds_reaches_ten_peers_by_push_alone() -> Outcome {
+    let mut world = settled(611, 10)?;
+    world.set_links(LinkSettings { bits_per_second: 100_000_000, ..LinkSettings::lan() });
+    let trade = world.channel("trade");
+    let started = world.now();
+
+    world.submit(trade, 120, 100_000);
+    world.run_until("ten at height 121", seconds(60), |world| world.are_at_tip(&nodes(0..10), trade))?;
+
+    // Longer than a block alone is waited for, so that headers overtake bodies by more than that.
+    assert!(world.now() - started > seconds(2), "{:?}", world.now() - started);
+    assert_eq!(delivered_by(&world, 10, Route::Push), 120 * 9);
+    assert_eq!(delivered_by(&world, 10, Route::Feed), 120);
+    assert_eq!(world.traffic().of("want_body").frames, 0);
     Ok(())
 }
 

@@ -266,7 +266,7 @@ section! {
 section! {
     /// `[repair]`.
     RepairSection => repair::Config {
-        times { frame_timeout, pause_min, pause_max }
+        times { frame_timeout, burst_wait_max, pause_min, pause_max }
         counts { bytes_per_second_min: u64, bodies_in_flight_max: usize, questions_per_member: usize }
     }
 }

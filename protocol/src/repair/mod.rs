@@ -3,6 +3,9 @@
 //! - Each proven header without body is a task. A live one waits for the push: base time plus the body at a
 //!   minimum rate; once frames come, never longer than the base time for the next one. History is asked for
 //!   at once.
+//! - In a burst headers overtake bodies. As long as pushed frames of other blocks come, a body may wait
+//!   longer: for those that were ahead of it when its header was proven, at the minimum rate as well, up to
+//!   `burst_wait_max`. Without such frames it is asked for as ever.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
 //!   later ones to twice as many. Holders: who committed it, then who claims the height, then who announced
 //!   it; the less busy first, my own org first; who let questions lapse comes last. Who says `Lacking` is
@@ -13,6 +16,7 @@
 //! before.
 //!
 //! Resists: withholding (A11, A13, A17: time-outs, other holders), slow answers (A10: the cap per attempt).
+//! Who withholds one block of a burst and sends others delays its repair, by `burst_wait_max` at most.
 
 mod holders;
 mod task;
@@ -39,6 +43,9 @@ pub struct Config {
     /// The rate that a transfer must reach in the end, in bytes per second. Default 1,000,000 (design
     /// baseline).
     pub bytes_per_second_min: u64,
+    /// How much longer than alone a body waits for its push behind others, while they come. Default 8 s
+    /// (guess: 8 MB at the minimum rate, as much as one lane holds).
+    pub burst_wait_max: Duration,
     /// Bodies with open questions at a time; others wait, lowest numbers first. Default 16 (guess).
     pub bodies_in_flight_max: usize,
     /// Open questions per member before others are preferred. Default 4 (guess: a quarter of those in
@@ -134,6 +141,8 @@ pub struct State {
     waiting: BTreeSet<BlockNumber>,
     /// Questions that members let lapse, since their last frame.
     lapses: BTreeMap<MemberId, u32>,
+    /// When a frame came last that nobody was asked for.
+    pushed: Option<Monotonic>,
     questions_sent: u64,
 }
 
@@ -142,6 +151,7 @@ impl Default for Config {
         Self {
             frame_timeout: Duration::from_secs(1),
             bytes_per_second_min: 1_000_000,
+            burst_wait_max: Duration::from_secs(8),
             bodies_in_flight_max: 16,
             questions_per_member: 4,
             pause_min: Duration::from_millis(250),
@@ -160,6 +170,7 @@ impl State {
             due: BTreeSet::new(),
             waiting: BTreeSet::new(),
             lapses: BTreeMap::new(),
+            pushed: None,
             questions_sent: 0,
         }
     }
@@ -205,21 +216,37 @@ impl State {
         self.tasks.get(&number).map_or(0, |task| task.questions)
     }
 
+    /// Whether bodies come by push at this time.
+    pub fn are_pushes_flowing(&self, now: Monotonic) -> bool {
+        self.pushed.is_some_and(|at| now.saturating_since(at) < self.config.frame_timeout)
+    }
+
     /// How many questions were asked in all.
     pub fn questions_sent(&self) -> u64 {
         self.questions_sent
     }
 
     fn deadline(&self, body_bytes: u64) -> Duration {
-        let millis = body_bytes.saturating_mul(1000) / self.config.bytes_per_second_min.max(1);
-        self.config.frame_timeout.saturating_add(Duration::from_millis(millis))
+        self.config.frame_timeout.saturating_add(self.at_minimum_rate(body_bytes))
+    }
+
+    fn at_minimum_rate(&self, bytes: u64) -> Duration {
+        Duration::from_millis(bytes.saturating_mul(1000) / self.config.bytes_per_second_min.max(1))
     }
 
     fn on_wanted(&mut self, now: Monotonic, tip: Tip, body_bytes: u64, is_history: bool) {
         let wait = if is_history { Duration::ZERO } else { self.deadline(body_bytes) };
         let due = now.saturating_add(wait);
-        self.tasks.insert(tip.number, Task::new(tip, body_bytes, now, due));
+        let burst_wait = if is_history { Duration::ZERO } else { self.burst_wait(tip.number) };
+        self.tasks.insert(tip.number, Task { burst_wait, ..Task::new(tip, body_bytes, now, due) });
         self.due.insert((due, tip.number));
+    }
+
+    /// How much longer the push of this block may take because of those ahead of it.
+    fn burst_wait(&self, number: BlockNumber) -> Duration {
+        let ahead = self.tasks.range(..number).filter(|(_, task)| task.questions == 0);
+        let bytes = ahead.fold(0_u64, |sum, (_, task)| sum.saturating_add(task.body_bytes));
+        self.at_minimum_rate(bytes).min(self.config.burst_wait_max)
     }
 
     fn on_mixed(&mut self, now: Monotonic, tip: Tip, body_bytes: u64) {
@@ -234,6 +261,9 @@ impl State {
         let Some(task) = self.tasks.get(&number) else {
             return;
         };
+        if !task.asked_ever.contains(&from) {
+            self.pushed = Some(now);
+        }
         let end = task.started.saturating_add(self.deadline(task.body_bytes));
         let due = now.saturating_add(self.config.frame_timeout).min(end);
         if let Some(task) = self.tasks.get_mut(&number) {
@@ -307,9 +337,23 @@ impl State {
         while let Some((due, number)) = self.due.first().copied()
             && due <= now
         {
-            self.due.remove(&(due, number));
-            self.waiting.insert(number);
+            match self.tasks.get(&number).and_then(|task| self.postponed(now, task)) {
+                Some(later) => self.reschedule(number, later),
+                None => {
+                    self.due.remove(&(due, number));
+                    self.waiting.insert(number);
+                }
+            }
         }
+    }
+
+    /// Until when a push that is due is waited for all the same: others before it in its burst still come.
+    fn postponed(&self, now: Monotonic, task: &Task) -> Option<Monotonic> {
+        let end = task.started.saturating_add(self.deadline(task.body_bytes)).saturating_add(task.burst_wait);
+        let flows_until = self.pushed?.saturating_add(self.config.frame_timeout);
+        (task.questions == 0 && task.empty_rounds == 0)
+            .then_some(end.min(flows_until))
+            .filter(|later| *later > now && !task.burst_wait.is_zero())
     }
 
     /// Opens questions for due tasks: again for those in flight, and for others, lowest number first, as long

@@ -5,6 +5,7 @@ use crate::types::MemberId;
 use crate::wire::{BODY_FRAME_BYTES, Tip};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Task {
@@ -13,6 +14,8 @@ pub(super) struct Task {
     /// When the current attempt began; its end is bounded by the whole body at the minimum rate.
     pub(super) started: Monotonic,
     pub(super) due: Monotonic,
+    /// How much longer its push may take because of the bodies ahead of it, as long as pushes come.
+    pub(super) burst_wait: Duration,
     pub(super) attempt: u32,
     /// Rounds in a row in which nobody was left to ask.
     pub(super) empty_rounds: u32,
@@ -34,6 +37,7 @@ impl Task {
             body_bytes,
             started: now,
             due,
+            burst_wait: Duration::ZERO,
             attempt: 0,
             empty_rounds: 0,
             is_exclusive: false,

@@ -131,6 +131,65 @@ fn a_live_body_is_left_to_the_push_for_a_second_and_its_bytes_at_the_minimum_rat
 }
 
 #[test]
+fn in_a_burst_a_body_waits_for_those_ahead_of_it_while_pushes_come() {
+    let mut bench = Bench::new(2);
+    (1..=20).for_each(|block| assert_eq!(bench.want(block, 1, false), []));
+
+    for block in 1..20 {
+        bench.millis += 200;
+        assert_eq!(bench.came(block, 0, 0), [], "at {} ms", bench.millis);
+        assert_eq!(bench.handle(Input::Complete(number(block))), []);
+        assert_eq!(bench.handle(Input::TimerDue), [], "at {} ms", bench.millis);
+    }
+
+    // Nothing comes any more: the last one is due a frame's time later.
+    let asked = std::iter::repeat_with(|| bench.wait()).find(|asked| !asked.is_empty()).unwrap();
+    assert_eq!(asked.iter().map(|(_, block, _)| *block).collect::<Vec<_>>(), [20]);
+    assert_eq!(bench.millis, 19 * 200 + 1000);
+}
+
+#[test]
+fn a_withheld_body_is_asked_for_in_time_though_later_ones_come() {
+    let mut bench = Bench::new(2);
+    bench.want(1, 1, false);
+
+    let mut asked = Vec::new();
+    for block in 2..20 {
+        bench.millis += 100;
+        asked.extend(bench.want(block, 1, false));
+        asked.extend(bench.came(block, 0, 0));
+        asked.extend(bench.handle(Input::Complete(number(block))));
+        if !asked.is_empty() {
+            break;
+        }
+    }
+
+    assert_eq!(asked.iter().map(|(_, block, _)| *block).collect::<Vec<_>>(), [1]);
+    assert_eq!(bench.millis, 1300, "a second, and its own bytes");
+}
+
+#[test]
+fn a_burst_that_never_ends_is_waited_for_up_to_a_cap() {
+    let mut bench = Bench::new(2);
+    (1..=15).for_each(|block| assert_eq!(bench.want(block, 8, false), []));
+
+    // One block of the burst comes frame by frame; the others do not.
+    bench.known.missing.insert(number(15), (0..1000).collect());
+    let mut asked = Vec::new();
+    for frame in 0..1000 {
+        bench.millis += 100;
+        asked.extend(bench.came(15, frame, 0));
+        if asked.iter().any(|(_, block, _)| *block == 14) {
+            break;
+        }
+    }
+
+    let cap = u64::try_from(bench.state.config.burst_wait_max.as_millis()).unwrap();
+    let alone = 1000 + 8 * 256 * 1024 / 1000;
+    assert!((alone + cap..alone + cap + 100).contains(&bench.millis), "asked at {} ms", bench.millis);
+}
+
+#[test]
 fn history_is_asked_for_at_once() {
     let mut bench = Bench::new(2);
 

@@ -111,7 +111,8 @@ impl Channel {
             return;
         }
         if self.window.number_of(hash).is_none() {
-            let is_history = entry.as_ref().is_some_and(|entry| entry.is_history);
+            let is_history =
+                entry.as_ref().is_some_and(|entry| entry.is_history) && !self.is_overtaken_push(step, number);
             let is_conflicting =
                 self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
             if is_conflicting {
@@ -158,6 +159,13 @@ impl Channel {
             let is_history = is_history || !self.settings.dissemination.is_enabled;
             self.with_repair(step, repair::Input::Wanted { tip, body_bytes, is_history });
         }
+    }
+
+    /// Whether a header that a range question brought is of a burst whose pushes are still under way: nobody
+    /// states to hold the block yet, and others come.
+    fn is_overtaken_push(&self, step: &Step<'_>, number: BlockNumber) -> bool {
+        let is_held = step.neighbours.iter().any(|it| it.claimed_height.next_block() > number);
+        !is_held && self.repair.are_pushes_flowing(step.now.monotonic)
     }
 
     /// What waited for the proof: pushes towards me and their frames.
