@@ -13,12 +13,14 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Serving {
     recent: BTreeMap<BlockNumber, (Digest, Bytes)>,
+    recent_hashes: BTreeSet<Digest>,
     recent_bytes: usize,
     body_reads: BTreeMap<BlockNumber, Vec<(MemberId, WantBody)>>,
     recent_headers: VecDeque<VerifiedHeader>,
     header_reads: BTreeSet<(MemberId, BlockNumber)>,
     budgets: BTreeMap<MemberId, Budget>,
     recent_bytes_max: usize,
+    recent_bodies_max: usize,
     recent_headers_max: usize,
     header_reads_max: usize,
     reads_max: usize,
@@ -51,12 +53,14 @@ impl Serving {
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             recent: BTreeMap::new(),
+            recent_hashes: BTreeSet::new(),
             recent_bytes: 0,
             body_reads: BTreeMap::new(),
             recent_headers: VecDeque::new(),
             header_reads: BTreeSet::new(),
             budgets: BTreeMap::new(),
             recent_bytes_max: settings.recent_bytes_max,
+            recent_bodies_max: settings.recent_bodies_max,
             recent_headers_max: settings.recent_headers_max,
             header_reads_max: settings.header_reads_per_member,
             reads_max: settings.reads_in_flight_max,
@@ -75,18 +79,28 @@ impl Serving {
         if body.len() > self.recent_bytes_max {
             return;
         }
-        self.recent_bytes += body.len();
-        self.recent.insert(block.number(), (block.header().hash(), body));
-        while self.recent_bytes > self.recent_bytes_max
-            && let Some((_, (_, oldest))) = self.recent.pop_first()
-        {
-            self.recent_bytes -= oldest.len();
+        let hash = block.header().hash();
+        if let Some(replaced) = self.recent.remove(&block.number()) {
+            self.drop_body(&replaced);
         }
+        self.recent_bytes += body.len();
+        self.recent_hashes.insert(hash);
+        self.recent.insert(block.number(), (hash, body));
+        while (self.recent_bytes > self.recent_bytes_max || self.recent.len() > self.recent_bodies_max)
+            && let Some((_, oldest)) = self.recent.pop_first()
+        {
+            self.drop_body(&oldest);
+        }
+    }
+
+    fn drop_body(&mut self, (hash, body): &(Digest, Bytes)) {
+        self.recent_bytes -= body.len();
+        self.recent_hashes.remove(hash);
     }
 
     /// Whether this header belongs to one of the newest durable blocks.
     pub(super) fn is_recent(&self, header_hash: Digest) -> bool {
-        self.recent.values().any(|(hash, _)| *hash == header_hash)
+        self.recent_hashes.contains(&header_hash)
     }
 
     /// Finds a durable body, or notes who waits for it.

@@ -32,6 +32,9 @@ pub struct Settings {
     /// Bytes of newest durable bodies kept for questions. Default 4 MiB (guess: what neighbours ask for in
     /// repair).
     pub recent_bytes_max: usize,
+    /// Newest durable bodies kept for questions; the oldest makes room. Default 1,024 (derived: one segment of
+    /// the window; beyond it small bodies would cost more in overhead than in bytes).
+    pub recent_bodies_max: usize,
     /// Newest durable headers kept for questions. Default 256 (derived: one answer; about 100 KB).
     pub recent_headers_max: usize,
     /// Header questions of one member that wait for the store; more are answered with `Lacking`. Default 8
@@ -79,6 +82,7 @@ impl Default for Settings {
             commits_in_flight_max: 16,
             feed_blocks_max: 64,
             recent_bytes_max: 4 * 1024 * 1024,
+            recent_bodies_max: 1024,
             recent_headers_max: 256,
             header_reads_per_member: 8,
             reads_in_flight_max: 16,
