@@ -123,6 +123,10 @@ pub enum CloseReason {
     Overloaded,
     /// It speaks another version of the wire format.
     VersionUnknown(u32),
+    /// Its org has all the sessions, or certificates, that one org may have here.
+    OrgQuota,
+    /// It said too much for too long.
+    Flooding,
     /// Another session with the same member is kept.
     Duplicate,
     /// It is a connection to ourselves.

@@ -93,6 +93,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         until: WallTime::from_millis(1_750_000_010_000),
     };
     let channel_leave = ChannelLeave { member: who, incarnation, sequence };
+    let hello = Hello { version: WIRE_VERSION, incarnation, dial: 3, certificate: chain() };
     let push = Push { header: header(), relay_set: Digest::from_bytes([11; 32]), children: vec![member(12)] };
     let frame = ChannelMessage::BodyFrame {
         header_hash: header().hash(),
@@ -100,7 +101,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         payload: Bytes::from_static(b"part of a body"),
     };
     vec![
-        ("hello", Message::Hello(Hello { version: WIRE_VERSION, certificate: chain() })),
+        ("hello", Message::Hello(hello)),
         ("channels", Message::Channels(vec![CHANNEL])),
         ("channels_none", Message::Channels(Vec::new())),
         ("certificates", Message::Certificates(vec![chain()])),

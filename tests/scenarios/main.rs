@@ -11,6 +11,7 @@ mod leadership;
 mod membership;
 mod recovery;
 mod robustness;
+mod sessions;
 mod swarm;
 
 use ledgercast_simulator::{Failure, NodeId};

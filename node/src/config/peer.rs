@@ -150,14 +150,22 @@ section! {
 section! {
     /// `[session]`.
     SessionSection => session::Config {
-        times { hello_timeout, dial_backoff_min, dial_backoff_max }
+        times { hello_timeout, dial_backoff_min, dial_backoff_max, excess_max }
         counts {
             held_frames_max: usize,
             dials_in_flight_max: usize,
             sessions_wanted_max: usize,
+            sessions_inbound_per_org: usize,
             certificates_max: usize,
+            certificates_per_org: usize,
             waiting_statements_max: usize,
+            waiting_statements_per_session: usize,
             pending_verifications_max: usize,
+            pending_verifications_per_session: usize,
+            statements_per_second: u32,
+            certificates_per_second: u32,
+            messages_per_second: u32,
+            rate_burst_seconds: u32,
         }
     }
 }
@@ -229,6 +237,7 @@ section! {
             commits_in_flight_max: usize,
             feed_blocks_max: u64,
             recent_bytes_max: usize,
+            recent_bodies_max: usize,
             recent_headers_max: usize,
             header_reads_per_member: usize,
             reads_in_flight_max: usize,

@@ -10,7 +10,7 @@ use crate::offence::Offence;
 use crate::output::{Action, CloseReason, Output};
 use crate::time::Now;
 use crate::types::{Lane, MemberId, SessionId};
-use crate::wire::{CERTIFICATES_MAX, CertificateChain, ChannelMessage, Message};
+use crate::wire::{CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX, CertificateChain, ChannelMessage, Message};
 
 impl Peer {
     /// Ends a step: modules tell each other what changed until nothing does, then everything goes out.
@@ -76,9 +76,8 @@ impl Peer {
             .filter_map(|member| Some((member, self.identities.chain(member)?.clone())))
             .collect();
         entry.certificates_sent.extend(chains.iter().map(|(member, _)| *member));
-        let chains: Vec<CertificateChain> = chains.into_iter().map(|(_, chain)| chain).collect();
-        for chunk in chains.chunks(CERTIFICATES_MAX) {
-            let message = Message::Certificates(chunk.to_vec());
+        for batch in certificate_batches(chains.into_iter().map(|(_, chain)| chain)) {
+            let message = Message::Certificates(batch);
             self.ready_outputs.push(send(session, message.lane(), &message));
         }
     }
@@ -102,6 +101,28 @@ impl Peer {
             self.close(session, reason);
         }
     }
+}
+
+/// Certificates in as many messages as they need: control frames are small, and intermediates large.
+pub(super) fn certificate_batches(
+    chains: impl IntoIterator<Item = CertificateChain>,
+) -> Vec<Vec<CertificateChain>> {
+    let mut batches: Vec<Vec<CertificateChain>> = Vec::new();
+    let mut bytes = 0;
+    for chain in chains {
+        let more = chain.encoded_bytes();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < CERTIFICATES_MAX && bytes + more <= CERTIFICATES_BYTES_MAX => {
+                bytes += more;
+                batch.push(chain);
+            }
+            _ => {
+                bytes = more;
+                batches.push(vec![chain]);
+            }
+        }
+    }
+    batches
 }
 
 /// A message as an output.

@@ -31,7 +31,7 @@ use crate::input::{Command, Input};
 use crate::job::{Job, Verdict};
 use crate::membership;
 use crate::output::{CloseReason, Outbox, Output};
-use crate::session::{Dialing, Sessions};
+use crate::session::{Dialing, Rates, Sessions};
 use crate::store::MetaKey;
 use crate::time::Now;
 use crate::timer::Timer;
@@ -55,6 +55,9 @@ pub struct Peer {
     roster: Arc<Roster>,
     identities: Identities,
     sessions: Sessions,
+    /// Sessions that this process has dialed, ever.
+    dialed: u64,
+    rates: Rates,
     dialing: Dialing,
     pending: Pending,
     membership: membership::State,
@@ -96,13 +99,12 @@ impl Peer {
         );
         let mut peer = Self {
             roster: own.roster.clone(),
-            identities: Identities::new(config.session.certificates_max),
+            identities: Identities::new(config.session.certificates_max, config.session.certificates_per_org),
             sessions: Sessions::default(),
+            dialed: 0,
+            rates: Rates::default(),
             dialing: Dialing::new(config.session.clone()),
-            pending: Pending::new(
-                config.session.pending_verifications_max,
-                config.session.waiting_statements_max,
-            ),
+            pending: Pending::new(&config.session),
             membership,
             shared_orgs: BTreeSet::new(),
             ready: BTreeMap::new(),
@@ -117,7 +119,7 @@ impl Peer {
             config,
             own,
         };
-        peer.identities.insert(peer.own.identity.clone(), peer.own.chain.clone());
+        peer.identities.insert(peer.own.identity.clone(), peer.own.chain.clone(), |_| true);
         for channel in restored.channels {
             peer.add_channel(channel);
         }

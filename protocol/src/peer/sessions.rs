@@ -2,20 +2,21 @@
 //! out.
 
 use super::Peer;
+use super::identities::Kept;
 use super::pending::Admission;
 use crate::event::Event;
 use crate::job::Job;
 use crate::membership;
 use crate::offence::Offence;
 use crate::output::{CloseReason, Output};
-use crate::session::{DialTarget, Phase};
+use crate::session::{DialTarget, Phase, Rated, Session};
 use crate::time::Now;
 use crate::timer::Timer;
-use crate::types::{Endpoint, Lane, MemberId, SessionId};
+use crate::types::{Endpoint, Incarnation, Lane, MemberId, OrgId, SessionId};
 use crate::wire::{CertificateChain, Hello, Message, WIRE_VERSION};
 use bytes::Bytes;
 use ledgercast_crypto::{CertificateError, Identity, PublicKey, Role};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Peer {
     pub(super) fn handle_opened(
@@ -36,7 +37,14 @@ impl Peer {
             self.outbox.push(Output::Close { session, reason: CloseReason::OwnKey });
             return;
         }
-        self.sessions.insert(session, key, dialed);
+        let order = match is_dialer {
+            true => {
+                self.dialed = self.dialed.saturating_add(1);
+                (self.incarnation, self.dialed)
+            }
+            false => (Incarnation::default(), 0),
+        };
+        self.sessions.insert(session, key, dialed, order);
         let deadline = now.monotonic.saturating_add(self.config.session.hello_timeout);
         self.outbox.set_timer(Timer::Hello(session), deadline);
         if is_dialer {
@@ -45,12 +53,15 @@ impl Peer {
     }
 
     fn send_hello(&mut self, session: SessionId) {
-        let hello = Message::Hello(Hello { version: WIRE_VERSION, certificate: self.own.chain.clone() });
-        self.send_to_session(session, &hello);
         let me = self.member();
-        if let Some(entry) = self.sessions.session_mut(session) {
-            entry.certificates_sent.insert(me);
-        }
+        let Some(entry) = self.sessions.session_mut(session) else {
+            return;
+        };
+        entry.certificates_sent.insert(me);
+        let (incarnation, dial) = entry.order;
+        let certificate = self.own.chain.clone();
+        let hello = Message::Hello(Hello { version: WIRE_VERSION, incarnation, dial, certificate });
+        self.send_to_session(session, &hello);
     }
 
     pub(super) fn send_to_session(&mut self, session: SessionId, message: &Message) {
@@ -87,8 +98,21 @@ impl Peer {
             (None, Message::Hello(hello)) => self.on_hello(now, session, hello),
             (None, other) => self.punish_session(session, Offence::OutOfTurn(other.kind())),
             (Some(_), Message::Hello(_)) => self.punish_session(session, Offence::OutOfTurn("hello")),
-            (Some(member), message) => self.on_message(now, session, member, message),
+            (Some(member), message) => match self.rate(now, member, &message) {
+                Rated::Taken => self.on_message(now, session, member, message),
+                Rated::Dropped(reason) => self.refuse(message.kind(), reason, Some(member)),
+                Rated::Persistent(reason) => {
+                    self.refuse(message.kind(), reason, Some(member));
+                    self.close(session, CloseReason::Flooding);
+                }
+            },
         }
+    }
+
+    fn rate(&mut self, now: Now, from: MemberId, message: &Message) -> Rated {
+        let ready = &self.ready;
+        let is_ready = |member| ready.contains_key(&member);
+        self.rates.judge(now.monotonic, &self.config.session, from, message, is_ready)
     }
 
     fn on_hello(&mut self, now: Now, session: SessionId, hello: Hello) {
@@ -102,6 +126,9 @@ impl Peer {
             let reason = "the certificate's key is not the connection's key".to_owned();
             return self.close(session, CloseReason::CertificateRefused(reason));
         }
+        if entry.dialed.is_none() {
+            entry.order = (hello.incarnation, hello.dial);
+        }
         entry.phase = Phase::Judging;
         self.judge_certificate(now, session, true, hello.certificate);
     }
@@ -113,16 +140,22 @@ impl Peer {
     }
 
     /// Certificates that somebody passes on, before statements that mention their members.
-    pub(super) fn on_certificates(&mut self, now: Now, session: SessionId, chains: Vec<CertificateChain>) {
+    pub(super) fn on_certificates(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        from: MemberId,
+        chains: Vec<CertificateChain>,
+    ) {
         for chain in chains {
             let fingerprint = chain.certificate.fingerprint();
             if self.identities.is_known(fingerprint) {
                 continue;
             }
-            match self.pending.admit_certificate(fingerprint) {
+            match self.pending.admit_certificate(from, fingerprint) {
                 Admission::Admitted => self.judge_certificate(now, session, false, chain),
                 Admission::Pending => {}
-                Admission::Full => self.refuse("certificate", "verifications_full", None),
+                Admission::Full(reason) => self.refuse("certificate", reason, Some(from)),
             }
         }
     }
@@ -140,8 +173,14 @@ impl Peer {
         match identity {
             Ok(identity) => {
                 let member = identity.member;
-                if !self.identities.insert(identity.clone(), chain) {
-                    self.refuse("certificate", "certificates_full", Some(member));
+                if is_own && !self.has_room_for(session, member, identity.org) {
+                    self.refuse("session", "sessions_of_org_full", Some(member));
+                    return self.close(session, CloseReason::OrgQuota);
+                }
+                if let Kept::Full(reason) = self.keep_certificate(identity.clone(), chain) {
+                    self.refuse("certificate", reason, Some(member));
+                    // Without its certificate nothing that it says could be judged.
+                    return if is_own { self.close(session, CloseReason::OrgQuota) };
                 }
                 if is_own {
                     self.accept_session(now, session, identity);
@@ -152,6 +191,24 @@ impl Peer {
             // Wrong under my roster and clock only: refused and counted, the relay is not to blame.
             Err(error) => self.refuse("certificate", refusal_reason(&error), None),
         }
+    }
+
+    /// Whether an org may have one more inbound session; who we dialed ourselves is always welcome. Judged
+    /// before we show our certificate, so that the dialer takes it for a failed dial and backs off.
+    fn has_room_for(&self, session: SessionId, member: MemberId, org: OrgId) -> bool {
+        let is_inbound = |entry: &Session| entry.dialed.is_none();
+        if !self.sessions.session(session).is_some_and(is_inbound) {
+            return true;
+        }
+        let of_org = self.sessions.ready().filter(|(_, entry, it)| it.org == org && is_inbound(entry));
+        of_org.filter(|(.., it)| it.member != member).count() < self.config.session.sessions_inbound_per_org
+    }
+
+    /// Keeps a certificate. Who has a session or is alive keeps its place, and so do I.
+    fn keep_certificate(&mut self, identity: Identity, chain: CertificateChain) -> Kept {
+        let (ready, membership) = (&self.ready, &self.membership);
+        let is_needed = |member| ready.contains_key(&member) || membership.is_alive(member);
+        self.identities.insert(identity, chain, is_needed)
     }
 
     /// The session's certificate is right: bind it to its member, end a duplicate, say what we share.
@@ -186,16 +243,19 @@ impl Peer {
         self.refresh_neighbours(now);
     }
 
-    /// Keeps one session a member; both sides choose alike: the one whose dialer has the smaller id, the
-    /// newer one when the same side dialed both. Says whether `session` stays.
+    /// Keeps one session a member; both sides choose alike: the one whose dialer has the smaller id, of two of
+    /// one dialer the one that it dialed later. Says whether `session` stays.
     fn keep_one_session(&mut self, session: SessionId, member: MemberId, is_dialed: bool) -> bool {
         let Some(other) = self.sessions.of_member(member).filter(|other| *other != session) else {
             self.sessions.bind(member, session);
             return true;
         };
+        let order_of = |id| self.sessions.session(id).map(|entry| entry.order);
         let is_other_dialed = self.sessions.session(other).is_some_and(|entry| entry.dialed.is_some());
-        let is_mine_preferred = self.member() < member;
-        let stays = is_dialed == is_other_dialed || is_dialed == is_mine_preferred;
+        let stays = match is_dialed == is_other_dialed {
+            true => order_of(session) >= order_of(other),
+            false => is_dialed == (self.member() < member),
+        };
         let loser = if stays {
             self.sessions.bind(member, session);
             other
@@ -223,6 +283,7 @@ impl Peer {
     fn handle_lost(&mut self, now: Now, lost: Option<MemberId>) {
         if let Some(member) = lost {
             self.ready.remove(&member);
+            self.pending.forget(member);
             self.with_membership(now, membership::Input::SessionLost(member));
             self.refresh_neighbours(now);
         }
@@ -291,9 +352,11 @@ impl Peer {
             return;
         }
         let wanted = self.dial_targets(now);
-        let room = self.config.session.sessions_wanted_max.saturating_sub(self.sessions.len());
-        let ready = &self.ready;
-        let due = self.dialing.due(now.monotonic, &wanted, |member| ready.contains_key(&member), room);
+        let mut room = self.dial_room();
+        let (ready, identities) = (&self.ready, &self.identities);
+        let org_of = |target: &DialTarget| Some(identities.identity(target.member?)?.org);
+        let has_session = |member| ready.contains_key(&member);
+        let due = self.dialing.due(now.monotonic, &wanted, has_session, |it| room.take(org_of(it)));
         for target in due {
             let expect = target.member.and_then(|member| self.identities.identity(member));
             let expect = expect.map(Identity::public_key);
@@ -301,6 +364,16 @@ impl Peer {
         }
         self.refused_endpoints.retain(|endpoint| wanted.iter().any(|target| target.endpoint == *endpoint));
         self.outbox.set_timer(Timer::Dial, self.dialing.next_look(now.monotonic));
+    }
+
+    /// Places for sessions that I dial: up to the wanted number in all, and a fair share of it for each org
+    /// even when sessions of another one have used that up.
+    fn dial_room(&self) -> DialRoom {
+        let wanted = self.config.session.sessions_wanted_max;
+        let share = wanted / self.roster.len().max(1);
+        let mut of_org: BTreeMap<OrgId, usize> = BTreeMap::new();
+        self.ready.values().for_each(|org| *of_org.entry(*org).or_default() += 1);
+        DialRoom { left: wanted.saturating_sub(self.sessions.len()), share, of_org }
     }
 
     /// Bootstrap peers, anchors of other orgs, then members; each endpoint once.
@@ -319,6 +392,27 @@ impl Peer {
             .chain(fixed)
             .filter(|target| !mine.contains(&Some(&target.endpoint)) && seen.insert(target.endpoint.clone()))
             .collect()
+    }
+}
+
+/// See [`Peer::dial_room`].
+struct DialRoom {
+    left: usize,
+    share: usize,
+    of_org: BTreeMap<OrgId, usize>,
+}
+
+impl DialRoom {
+    /// Takes a place for a session with a member of this org, if it is known; `false`: there is none.
+    fn take(&mut self, org: Option<OrgId>) -> bool {
+        let of_org = org.map(|org| self.of_org.entry(org).or_default());
+        let is_below_share = of_org.as_ref().is_some_and(|count| **count < self.share);
+        let has_room = self.left > 0 || is_below_share;
+        if has_room {
+            self.left = self.left.saturating_sub(1);
+            of_org.into_iter().for_each(|count| *count += 1);
+        }
+        has_room
     }
 }
 

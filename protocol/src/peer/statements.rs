@@ -3,15 +3,16 @@
 //! A statement whose member's certificate is still unknown waits; the sender is asked for the certificate.
 
 use super::Peer;
+use super::flush::certificate_batches;
 use super::mentions::Mentions;
-use super::pending::Admission;
+use super::pending::{Admission, Waiting};
 use crate::job::{Job, SignedStatement, VerifiedStatement};
 use crate::membership;
 use crate::offence::Offence;
 use crate::refusal::Refusal;
 use crate::time::Now;
 use crate::types::{ChannelId, MemberId, OrgId, SessionId};
-use crate::wire::{CERTIFICATES_MAX, CertificateChain, Message};
+use crate::wire::{CERTIFICATES_MAX, Message};
 use ledgercast_crypto::{Digest, SignatureError};
 
 impl Peer {
@@ -21,7 +22,7 @@ impl Peer {
             // Judged where sessions are: a second hello never comes here.
             Message::Hello(_) => {}
             Message::Channels(channels) => self.on_channels(now, session, channels),
-            Message::Certificates(chains) => self.on_certificates(now, session, chains),
+            Message::Certificates(chains) => self.on_certificates(now, session, from, chains),
             Message::WantCertificates(members) => self.on_want_certificates(from, &members),
             Message::Alives(records) => {
                 for record in records {
@@ -46,14 +47,13 @@ impl Peer {
         let Some(to) = self.ready.get(&from).copied() else {
             return;
         };
-        let chains: Vec<CertificateChain> = wanted
+        let chains = wanted
             .iter()
             .filter(|member| self.may_mention(**member, to))
             .filter_map(|member| self.identities.chain(*member).cloned())
-            .take(CERTIFICATES_MAX)
-            .collect();
-        if !chains.is_empty() {
-            self.outbox.send(from, Message::Certificates(chains));
+            .take(CERTIFICATES_MAX);
+        for batch in certificate_batches(chains) {
+            self.outbox.send(from, Message::Certificates(batch));
         }
     }
 
@@ -77,19 +77,21 @@ impl Peer {
         if let Err(Refusal(reason)) = self.screen(now, from, &statement) {
             return self.refuse(kind, reason, Some(from));
         }
-        match self.pending.admit_statement(statement.digest()) {
+        match self.pending.admit_statement(from, statement.digest()) {
             Admission::Admitted => {
                 let context = self.context_of(&statement);
                 self.outbox.verify(Job::Statement { from, context, key, statement });
             }
             Admission::Pending => {}
-            Admission::Full => self.refuse(kind, "verifications_full", Some(from)),
+            Admission::Full(reason) => self.refuse(kind, reason, Some(from)),
         }
     }
 
     fn wait_for_certificate(&mut self, from: MemberId, statement: SignedStatement) {
-        let member = statement.member();
-        self.pending.wait_for_certificate(from, statement);
+        let (member, kind) = (statement.member(), statement.kind());
+        if let Waiting::InPlaceOf(reason) = self.pending.wait_for_certificate(from, statement) {
+            self.refuse(kind, reason, Some(from));
+        }
         // Certificates travel ahead of what mentions them; asking matters when one was refused or forgotten.
         if !self.pending.has_certificates_under_way() {
             self.outbox.send(from, Message::WantCertificates(vec![member]));

@@ -38,14 +38,14 @@ impl Dialing {
     }
 
     /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
-    /// [`Dialing::connected`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
-    /// the table stays as large as the list of wants.
+    /// [`Dialing::connected`]; those that `takes_room` finds a place for. Endpoints that nobody wants any more
+    /// are forgotten, so the table stays as large as the list of wants.
     pub fn due(
         &mut self,
         now: Monotonic,
         wanted: &[DialTarget],
         has_session: impl Fn(MemberId) -> bool,
-        room: usize,
+        mut takes_room: impl FnMut(&DialTarget) -> bool,
     ) -> Vec<DialTarget> {
         self.attempts.retain(|endpoint, attempt| {
             attempt.is_in_flight || wanted.iter().any(|target| target.endpoint == *endpoint)
@@ -59,8 +59,11 @@ impl Dialing {
             if is_connected || attempt.is_own || attempt.is_in_flight || !is_late_enough {
                 continue;
             }
-            if in_flight >= self.config.dials_in_flight_max || due.len() >= room {
+            if in_flight >= self.config.dials_in_flight_max {
                 break;
+            }
+            if !takes_room(target) {
+                continue;
             }
             attempt.is_in_flight = true;
             in_flight += 1;
@@ -136,10 +139,10 @@ mod tests {
         let mut waits = Vec::new();
 
         for _ in 0..9 {
-            assert_eq!(dialing.due(now, &wanted, |_| false, 64), wanted);
+            assert_eq!(dialing.due(now, &wanted, |_| false, |_| true), wanted);
             dialing.failed(now, &wanted[0].endpoint);
             let mut next = now;
-            while dialing.due(next, &wanted, |_| false, 64).is_empty() {
+            while dialing.due(next, &wanted, |_| false, |_| true).is_empty() {
                 next = next.saturating_add(Duration::from_millis(500));
             }
             waits.push(next.saturating_since(now).as_millis());
@@ -156,8 +159,8 @@ mod tests {
         let wanted = [target(1, Some(1)), target(2, Some(2))];
         let connected = wanted[1].member;
 
-        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
-        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
+        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| true);
+        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| true);
 
         assert_eq!(first, [wanted[0].clone()]);
         assert_eq!(second, []);
@@ -168,11 +171,11 @@ mod tests {
         let mut dialing = Dialing::new(Config::default());
         let wanted = [target(1, None)];
         let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
-        dialing.due(at(0), &wanted, |_| false, 64);
+        dialing.due(at(0), &wanted, |_| false, |_| true);
         dialing.connected(&wanted[0].endpoint);
         dialing.answered(at(0), &wanted[0].endpoint, member);
 
-        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, 64), []);
-        assert_eq!(dialing.due(at(1000), &wanted, |_| false, 64), wanted);
+        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| true), []);
+        assert_eq!(dialing.due(at(1000), &wanted, |_| false, |_| true), wanted);
     }
 }

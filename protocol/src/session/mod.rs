@@ -9,16 +9,20 @@
 //!
 //! Rules: the certificate's key must be the one that the transport has proven; its role must be peer; its org
 //! must be mine or share a channel with me. A session that shows no certificate in time is closed. Of two
-//! sessions with one member the one whose dialer has the smaller id stays, on both sides alike. Bootstrap and
-//! anchor endpoints are dialed for ever with capped back-off.
+//! sessions with one member the one whose dialer has the smaller id stays, of two of one dialer the one that it
+//! dialed later, which its hello says: both sides choose alike, so one stays. Bootstrap and anchor endpoints
+//! are dialed for ever with capped back-off.
 //!
-//! Limits: sessions (the transport's), held frames per session, dial attempts in flight.
-//! Resists: A1 (certificates of the session's own), A7 in part (a stranger costs one handshake), A18 in part.
+//! Limits: sessions (the transport's), of them inbound ones per org, held frames per session, dial attempts in
+//! flight, and what a member may say per second ([`Rates`]).
+//! Resists: A1 (certificates of the session's own), A7 (sessions and certificates by org), A18.
 
 mod dialing;
+mod rates;
 mod table;
 
 pub use dialing::{DialTarget, Dialing};
+pub use rates::{Rated, Rates};
 pub use table::{Phase, Session, Sessions};
 
 use std::time::Duration;
@@ -39,12 +43,37 @@ pub struct Config {
     pub dials_in_flight_max: usize,
     /// Sessions that we open ourselves at most. Default 64: a full mesh up to there.
     pub sessions_wanted_max: usize,
-    /// Certificates that are kept of other members. Default 4096, as many as members.
+    /// Inbound sessions of one org at once; one more is closed before we show our certificate. Default 96
+    /// (derived: half of the inbound sessions that the transport holds, so that no org takes all).
+    pub sessions_inbound_per_org: usize,
+    /// Certificates that are kept of other members. Default 4096, as many as members. At the bound the oldest
+    /// that nobody needs makes room, of the org that has most; a newcomer for whom there is none is refused.
     pub certificates_max: usize,
-    /// Statements that wait for their member's certificate. Default 1024 (guess).
+    /// Certificates that are kept of one org's members; at the bound its own oldest make room. Default 1024
+    /// (derived: a quarter).
+    pub certificates_per_org: usize,
+    /// Statements that wait for their member's certificate; at the bound the oldest is dropped. Default 1024
+    /// (guess).
     pub waiting_statements_max: usize,
-    /// Verifications of statements and certificates under way at once. Default 4096 (guess).
+    /// The same of one session. Default 256 (derived: a quarter).
+    pub waiting_statements_per_session: usize,
+    /// Verifications of statements under way at once, and of certificates; more are refused. Default 4096
+    /// (guess).
     pub pending_verifications_max: usize,
+    /// The same that one session has caused. Default 2048 (derived: half, so that nobody takes all).
+    pub pending_verifications_per_session: usize,
+    /// Signed statements that a member may send per second. Default 1024 (derived: 4,096 members state
+    /// something every 4 s). Beyond this rate and the two below a message is dropped and counted.
+    pub statements_per_second: u32,
+    /// Certificates that a member may send per second. Default 512 (derived: with the burst a full table).
+    pub certificates_per_second: u32,
+    /// Other messages that a member may send per second, answers and pushed bodies excepted. Default 8192
+    /// (guess: a catching-up peer asks for every block).
+    pub messages_per_second: u32,
+    /// Seconds of each rate that a member may use up at once. Default 8 (derived: a full digest exchange).
+    pub rate_burst_seconds: u32,
+    /// How long a member may go on above a rate before its session ends. Default 5 s (guess).
+    pub excess_max: Duration,
 }
 
 impl Default for Config {
@@ -56,9 +85,18 @@ impl Default for Config {
             dial_backoff_max: Duration::from_secs(25),
             dials_in_flight_max: 32,
             sessions_wanted_max: 64,
+            sessions_inbound_per_org: 96,
             certificates_max: 4096,
+            certificates_per_org: 1024,
             waiting_statements_max: 1024,
+            waiting_statements_per_session: 256,
             pending_verifications_max: 4096,
+            pending_verifications_per_session: 2048,
+            statements_per_second: 1024,
+            certificates_per_second: 512,
+            messages_per_second: 8192,
+            rate_burst_seconds: 8,
+            excess_max: Duration::from_secs(5),
         }
     }
 }

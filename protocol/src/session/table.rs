@@ -1,6 +1,6 @@
 //! The table of open sessions, by number and by member.
 
-use crate::types::{ChannelId, Endpoint, Lane, MemberId, SessionId};
+use crate::types::{ChannelId, Endpoint, Incarnation, Lane, MemberId, SessionId};
 use bytes::Bytes;
 use ledgercast_crypto::{Identity, PublicKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,6 +23,9 @@ pub struct Session {
     pub key: PublicKey,
     /// The endpoint that we dialed, if we did.
     pub dialed: Option<Endpoint>,
+    /// Orders the sessions of one dialer: the life of its process, and which dial of that life this was. Known
+    /// to the listener once the dialer's hello has come.
+    pub order: (Incarnation, u64),
     /// How far it is.
     pub phase: Phase,
     /// Frames that came while the certificate is judged.
@@ -54,10 +57,17 @@ impl Session {
 
 impl Sessions {
     /// Adds a fresh session.
-    pub fn insert(&mut self, id: SessionId, key: PublicKey, dialed: Option<Endpoint>) {
+    pub fn insert(
+        &mut self,
+        id: SessionId,
+        key: PublicKey,
+        dialed: Option<Endpoint>,
+        order: (Incarnation, u64),
+    ) {
         let session = Session {
             key,
             dialed,
+            order,
             phase: Phase::AwaitingHello,
             held: VecDeque::new(),
             named: BTreeSet::new(),

@@ -207,6 +207,8 @@ impl Message {
         Ok(match required("frame", proto::Frame::decode(frame)?.message)? {
             Wire::Hello(hello) => Self::Hello(Hello {
                 version: hello.version,
+                incarnation: Incarnation::from_millis(hello.incarnation),
+                dial: hello.dial,
                 certificate: chain(required("hello", hello.certificate)?)?,
             }),
             Wire::Channels(list) => {

@@ -112,6 +112,8 @@ impl Message {
         let message = match self {
             Self::Hello(hello) => Wire::Hello(proto::Hello {
                 version: hello.version,
+                incarnation: hello.incarnation.as_millis(),
+                dial: hello.dial,
                 certificate: Some(chain(&hello.certificate)),
             }),
             Self::Channels(list) => {

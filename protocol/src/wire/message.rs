@@ -2,7 +2,7 @@
 
 use super::{Alive, ChannelLeave, Leadership, Leave, Signed, StateInfo};
 use crate::ledger::CertifiedHeader;
-use crate::types::{BlockNumber, ChannelId, Endpoint, Lane, Mark, MemberId};
+use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, MemberId};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
@@ -90,6 +90,10 @@ pub enum ChannelMessage {
 pub struct Hello {
     /// Version of the sender's wire format.
     pub version: u32,
+    /// From the dialer: the life of its process; zero from the listener.
+    pub incarnation: Incarnation,
+    /// From the dialer: which dial of that life this is, so that of two the later one is kept.
+    pub dial: u64,
     /// The sender's certificate.
     pub certificate: CertificateChain,
 }
@@ -159,6 +163,15 @@ pub struct WantBody {
     pub first_frame: u32,
     /// How many, at least one.
     pub frame_count: u32,
+}
+
+impl CertificateChain {
+    /// About as many bytes as it takes in a frame.
+    pub fn encoded_bytes(&self) -> usize {
+        const FIELD_BYTES: usize = 8;
+        let all = std::iter::once(&self.certificate).chain(&self.intermediates);
+        all.map(|certificate| certificate.der().len() + FIELD_BYTES).sum()
+    }
 }
 
 impl InternalEndpoint {

@@ -40,3 +40,7 @@ pub const CHILDREN_MAX: usize = 64;
 
 /// The most certificates that one frame carries.
 pub const CERTIFICATES_MAX: usize = 64;
+
+/// Bytes of certificates after which a sender begins another frame: control frames have 64 KiB, and the
+/// largest chain fits beside nothing else.
+pub const CERTIFICATES_BYTES_MAX: usize = 48 * 1024;
