@@ -3,15 +3,15 @@
 //!
 //! ```text
 //! FOLDER/ca/{cert,key}.pem      signs members       FOLDER/msp/   the org's public files, for others
-//!        tlsca/{cert,key}.pem   signs TLS pairs
+//!        tlsca/{cert,key}.pem   signs TLS pairs              msp/crls/crl.pem   the newest revocation list
 //! ```
 
 use ledgercast_crypto::issue::{
-    Authority, Enrolment, IssueError, MemberFiles, TlsAuthority, TlsPair, Validity, write_new_public,
-    write_new_secret,
+    Authority, Enrolment, IssueError, MemberFiles, TlsAuthority, TlsPair, Validity, replace_public,
+    write_new_public, write_new_secret,
 };
 use ledgercast_crypto::msp::{self, MspError};
-use ledgercast_crypto::{Certificate, MemberId, OrgRoots, Role, SecretKey};
+use ledgercast_crypto::{Certificate, MemberId, Msp, OrgRoots, RevocationList, Role, Roster, SecretKey};
 use ledgercast_protocol::time::WallTime;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -50,6 +50,14 @@ pub enum AuthorityError {
     /// A file cannot be read, or is refused.
     #[error(transparent)]
     Msp(#[from] MspError),
+    /// A member of another org, or without a role.
+    #[error("{subject} cannot be renewed by the CA of {org}: it has another org or no role")]
+    NotOurs {
+        /// Whose certificate.
+        subject: String,
+        /// The CA's org.
+        org: String,
+    },
 }
 
 impl OrgAuthority {
@@ -132,10 +140,52 @@ impl OrgAuthority {
     }
 }
 
+impl OrgAuthority {
+    /// Certifies a member's key anew, with the same name and role, and puts the certificate in the place of the
+    /// old one: a running process takes it up. The member stays the same.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] names the cause; the old certificate stays.
+    pub fn renew(&self, home: &Path, now: WallTime, days: u64) -> Result<Certificate, AuthorityError> {
+        let msp = home.join("msp");
+        let old = Msp::load(&msp)?;
+        let subject = old.certificate.subject().to_string();
+        let role = old.certificate.role().filter(|_| old.certificate.org() == self.org());
+        let role = role.ok_or(AuthorityError::NotOurs { subject, org: self.org().to_owned() })?;
+        let validity = Validity::days_from(now.as_seconds(), days);
+        let enrolment = Enrolment { common_name: old.certificate.common_name(), role, validity };
+        let renewed = self.authority.enrol(&old.key.public(), &enrolment)?;
+        replace_public(&msp::certificate_file(&msp)?, &renewed.to_pem())?;
+        Ok(renewed)
+    }
+
+    /// Revokes certificates beside those that the newest list names, and puts the next list into the org's
+    /// public files. Returns the list and its file.
+    ///
+    /// # Errors
+    /// [`AuthorityError`] names the cause; the newest list stays.
+    pub fn revoke(
+        &self,
+        certificates: &[Certificate],
+        now: WallTime,
+        days: u64,
+    ) -> Result<(RevocationList, PathBuf), AuthorityError> {
+        let mine = Roster::try_new([OrgRoots::new(self.org(), vec![self.root().clone()])]);
+        let is_mine = |list: &&RevocationList| mine.as_ref().is_ok_and(|mine| mine.signer_of(list).is_ok());
+        let older = self.roots.crls.iter().filter(is_mine).max_by_key(|list| list.number().clone());
+        let validity = Validity::days_from(now.as_seconds(), days);
+        let revoked: Vec<&Certificate> = certificates.iter().collect();
+        let list = self.authority.revoke_more(older, &revoked, validity)?;
+        let file = self.folder.join("msp/crls/crl.pem");
+        replace_public(&file, &list.to_pem())?;
+        Ok((list, file))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ledgercast_crypto::Msp;
+    use ledgercast_crypto::CertificateError;
 
     #[test]
     fn a_loaded_authority_enrols_members_that_the_org_accepts() {
@@ -162,5 +212,29 @@ mod tests {
         let again = OrgAuthority::create(folder.path(), "org1", now, 10);
 
         assert!(matches!(again, Err(AuthorityError::Issue(IssueError::Exists { .. }))));
+    }
+
+    #[test]
+    fn a_renewed_member_is_the_same_and_a_revoked_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = WallTime::from_millis(1_800_000_000_000);
+        let ca = OrgAuthority::create(folder.path(), "org1", now, 10).unwrap();
+        let home = folder.path().join("peer0");
+        let member = Member { name: "peer0.org1", role: Role::Peer, hosts: &LOCAL_NAMES, days: 1 };
+        let id = ca.enrol(&home, member, now).unwrap();
+        let old = Msp::load(&home.join("msp")).unwrap();
+
+        ca.renew(&home, now, 5).unwrap();
+        let renewed = Msp::load(&home.join("msp")).unwrap();
+        let (list, _) = ca.revoke(std::slice::from_ref(&old.certificate), now, 5).unwrap();
+        let ca = OrgAuthority::load(folder.path()).unwrap();
+        let (next, _) = ca.revoke(std::slice::from_ref(&renewed.certificate), now, 5).unwrap();
+
+        assert_eq!(renewed.identity(now.as_seconds()).unwrap().member, id);
+        assert!(renewed.certificate.not_after() > old.certificate.not_after());
+        assert_eq!((list.revoked_count(), next.revoked_count()), (1, 2));
+        let org = msp::load_roots(&folder.path().join("msp"), "org1").unwrap();
+        let judged = Roster::try_new([org]).unwrap().verify(&renewed.certificate, &[], now.as_seconds());
+        assert!(matches!(judged, Err(CertificateError::Revoked { .. })), "{judged:?}");
     }
 }

@@ -394,6 +394,38 @@ pub enum CertificateError {
 }
 
 impl CertificateError {
+    /// What an operator can do about it, as the end of a sentence.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } | Self::Malformed { .. } | Self::Pem(_) => {
+                "give one X.509 certificate as PEM"
+            }
+            Self::Version { .. } => {
+                "issue it with extensions (basicConstraints, keyUsage): then it is version 3"
+            }
+            Self::NotEd25519 { .. } | Self::Key(_) => {
+                "issue it for an Ed25519 key, by a CA with an Ed25519 key; TLS pairs belong into tls/"
+            }
+            Self::UnknownOrg { .. } => "put the CA of that org into cacerts, or name the right O",
+            Self::WrongCa { .. } => "have it signed by the CA of the org that it names as O",
+            Self::OtherRoots { .. } => {
+                "put the CA that signed it into cacerts, or have it signed by the CA there"
+            }
+            Self::MissingIntermediate { .. } => {
+                "append the intermediate's PEM to the file in signcerts, or put it into intermediatecerts"
+            }
+            Self::IssuerNotCa { .. } => "have it signed by a certificate with CA:TRUE and keyCertSign",
+            Self::TooManyIntermediates { .. } => "show only those between the member and the root",
+            Self::Path { .. } => "openssl verify -CAfile ROOT -untrusted INTERMEDIATE FILE says more",
+            Self::Expired { .. } => "renew it for the same key; the member stays the same",
+            Self::NotYetValid { .. } => "check this machine's clock, or wait",
+            Self::Revoked { .. } => "enrol the member with a new key: its CA has revoked this certificate",
+            Self::CaAsMember { .. } => "put the member's own certificate there; CAs belong into cacerts",
+            Self::UnknownRole { .. } => "give it exactly one unit (OU) of peer, orderer, client or admin",
+            Self::WrongRole { .. } => "use the home of a member with that role, or enrol one",
+        }
+    }
+
     /// Whether no root of the subject's org was reached, so that another org may have signed.
     pub(crate) fn is_of_unknown_origin(&self) -> bool {
         matches!(self, Self::UnknownOrg { .. } | Self::OtherRoots { .. } | Self::MissingIntermediate { .. })

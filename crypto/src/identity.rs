@@ -94,6 +94,8 @@ pub struct Identity {
     pub role: Role,
     /// The certificate that says so.
     pub certificate: Certificate,
+    /// Last second, since 1970, in which the whole chain up to the root is valid.
+    pub valid_until: u64,
 }
 
 impl Identity {

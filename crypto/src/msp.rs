@@ -133,6 +133,15 @@ pub fn load_roots(directory: &Path, name: &str) -> Result<OrgRoots, MspError> {
     Ok(roots)
 }
 
+/// The one file of a member's folder that holds its certificate, for a renewal.
+///
+/// # Errors
+///
+/// [`MspError::Nothing`] or [`MspError::Several`].
+pub fn certificate_file(directory: &Path) -> Result<PathBuf, MspError> {
+    own_certificates(&directory.join("signcerts")).map(|(file, _)| file)
+}
+
 /// Reads a secret key's file.
 ///
 /// # Errors
@@ -371,7 +380,7 @@ pub enum MspError {
         error: PemError,
     },
     /// A file whose certificate is unacceptable.
-    #[error("{}: {error}", file.display())]
+    #[error("{}: {error}; {cure}", file.display(), cure = error.cure())]
     Certificate {
         /// Which.
         file: PathBuf,
@@ -398,6 +407,6 @@ pub enum MspError {
     #[error("the org's certificates: {0}")]
     Roots(RosterError),
     /// The own certificate is not acceptable now.
-    #[error("the own certificate: {0}")]
+    #[error("the own certificate: {0}; {cure}", cure = .0.cure())]
     Identity(CertificateError),
 }

@@ -1,6 +1,7 @@
 //! Certificate revocation lists (RFC 5280, section 5) of Ed25519 CAs: complete lists only.
 //! Never fetches one, and never lets a list lapse: a stale list still revokes whom it names.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,69 @@ use crate::pem::{self, PemError};
 /// Largest list that we decode, in bytes of DER: about 7,000 revoked certificates. Guess.
 pub const REVOCATION_LIST_BYTES_MAX: usize = 256 * 1024;
 
+/// Longest number of a list, in bytes (RFC 5280, section 5.2.3).
+pub const NUMBER_BYTES_MAX: usize = 20;
+
+/// The number of a CA's list: the higher one wins. Big-endian without leading zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationNumber(Vec<u8>);
+
+impl RevocationNumber {
+    /// From big-endian bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError::Malformed`] if it has more than [`NUMBER_BYTES_MAX`] bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RevocationError> {
+        let bytes = significant(bytes);
+        if bytes.len() > NUMBER_BYTES_MAX {
+            let what = format!("its number has {} bytes", bytes.len());
+            return Err(RevocationError::Malformed { what });
+        }
+        Ok(Self(bytes.to_vec()))
+    }
+
+    /// The number after this one.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        let mut bytes = self.0.clone();
+        for byte in bytes.iter_mut().rev() {
+            let (sum, has_carry) = byte.overflowing_add(1);
+            *byte = sum;
+            if !has_carry {
+                return Self(bytes);
+            }
+        }
+        bytes.insert(0, 1);
+        Self(bytes)
+    }
+
+    /// Big-endian bytes without leading zeros; none for zero.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl PartialOrd for RevocationNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for RevocationNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.0.len(), &self.0).cmp(&(other.0.len(), &other.0))
+    }
+}
+
+impl fmt::Display for RevocationNumber {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let significant = digits.trim_start_matches('0');
+        formatter.write_str(if significant.is_empty() { "0" } else { significant })
+    }
+}
+
 /// A decoded revocation list, cheap to clone; it revokes nobody until its CA's signature was checked.
 #[derive(Clone)]
 pub struct RevocationList(Arc<Decoded>);
@@ -28,8 +92,7 @@ struct Decoded {
     der: Bytes,
     issuer: String,
     issuer_der: Bytes,
-    /// Big-endian without leading zeros.
-    number: Vec<u8>,
+    number: RevocationNumber,
     revoked: BTreeSet<Vec<u8>>,
     signed: Bytes,
     signature: [u8; 64],
@@ -64,7 +127,7 @@ impl RevocationList {
         let decoded = Decoded {
             issuer: list.issuer().to_string(),
             issuer_der: Bytes::copy_from_slice(list.issuer().as_raw()),
-            number: significant(&number).to_vec(),
+            number: RevocationNumber::from_bytes(&number)?,
             revoked: list
                 .iter_revoked_certificates()
                 .map(|it| significant(it.raw_serial()).to_vec())
@@ -88,6 +151,11 @@ impl RevocationList {
             .collect()
     }
 
+    /// Writes PEM.
+    pub fn to_pem(&self) -> String {
+        pem::encode("X509 CRL", &self.0.der)
+    }
+
     /// The exact bytes.
     pub fn der(&self) -> &Bytes {
         &self.0.der
@@ -103,11 +171,19 @@ impl RevocationList {
         &self.0.issuer
     }
 
-    /// The list's number in hex. Of two lists of one CA the higher number wins.
-    pub fn number(&self) -> String {
-        let digits: String = self.0.number.iter().map(|byte| format!("{byte:02x}")).collect();
-        let significant = digits.trim_start_matches('0');
-        if significant.is_empty() { "0".to_owned() } else { significant.to_owned() }
+    /// The issuing CA's name as it stands in the list.
+    pub(crate) fn issuer_der(&self) -> &[u8] {
+        &self.0.issuer_der
+    }
+
+    /// The list's number. Of two lists of one CA the higher number wins.
+    pub fn number(&self) -> &RevocationNumber {
+        &self.0.number
+    }
+
+    /// The serial numbers of the certificates revoked, big-endian without leading zeros.
+    pub fn serials(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.revoked.iter().map(Vec::as_slice)
     }
 
     /// Certificates revoked.
@@ -117,8 +193,7 @@ impl RevocationList {
 
     /// Whether this list has a higher number than `other`.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let (mine, theirs) = (&self.0.number, &other.0.number);
-        (mine.len(), mine) > (theirs.len(), theirs)
+        self.0.number > other.0.number
     }
 
     /// Whether `certificate`'s serial number is on the list; the caller knows that they share an issuer.
@@ -206,4 +281,28 @@ pub enum RevocationError {
         /// The issuer's name in the list.
         issuer: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(bytes: &[u8]) -> RevocationNumber {
+        RevocationNumber::from_bytes(bytes).expect("a short number")
+    }
+
+    #[test]
+    fn numbers_are_compared_as_numbers_and_count_on() {
+        assert!(number(&[2]) < number(&[1, 0]));
+        assert_eq!(number(&[0, 0, 7]), number(&[7]));
+        assert_eq!(number(&[]).next(), number(&[1]));
+        assert_eq!(number(&[1, 0xff]).next(), number(&[2, 0]));
+        assert_eq!(number(&[0xff]).next().to_string(), "100");
+    }
+
+    #[test]
+    fn a_number_of_more_than_twenty_bytes_is_refused() {
+        assert!(RevocationNumber::from_bytes(&[1; 21]).is_err());
+        assert!(RevocationNumber::from_bytes(&[0; 40]).is_ok());
+    }
 }

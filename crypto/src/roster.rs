@@ -67,6 +67,15 @@ struct ActiveList {
     list: RevocationList,
 }
 
+/// Whose a revocation list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListOwner {
+    /// The key of the CA that signed it.
+    pub signer: PublicKey,
+    /// The orgs of this roster that trust that CA.
+    pub orgs: Vec<OrgId>,
+}
+
 #[derive(Debug, Clone)]
 struct Org {
     known: OrgRoots,
@@ -136,6 +145,49 @@ impl Roster {
             true => Ok(outcomes.into_iter().any(|outcome| outcome.unwrap_or(false))),
             false => Err(RevocationError::UnknownIssuer { issuer: list.issuer().to_owned() }),
         }
+    }
+
+    /// Whose revocation list this is: the CA's key, and the orgs that trust that CA. Costs a signature check
+    /// for each CA of the issuer's name.
+    ///
+    /// # Errors
+    ///
+    /// [`RevocationError::UnknownIssuer`] if no CA of any org signed it.
+    pub fn signer_of(&self, list: &RevocationList) -> Result<ListOwner, RevocationError> {
+        let signed = |org: &Org| list.signer(org.authorities());
+        let owners: Vec<(OrgId, PublicKey)> =
+            self.orgs.iter().filter_map(|(id, org)| Some((*id, signed(org)?))).collect();
+        match owners.first() {
+            Some((_, signer)) => {
+                Ok(ListOwner { signer: *signer, orgs: owners.iter().map(|(org, _)| *org).collect() })
+            }
+            None => Err(RevocationError::UnknownIssuer { issuer: list.issuer().to_owned() }),
+        }
+    }
+
+    /// The CA keys of every org, by which revocation lists can be signed.
+    pub fn authorities(&self) -> impl Iterator<Item = (&OrgId, PublicKey)> {
+        self.orgs.iter().flat_map(|(id, org)| {
+            let signers = org.authorities().filter(|it| it.may_sign_crls());
+            signers.map(move |it| (id, it.public_key()))
+        })
+    }
+
+    /// The revocation lists in force, with their orgs and the CA keys that signed them.
+    pub fn lists(&self) -> impl Iterator<Item = (&OrgId, PublicKey, &RevocationList)> {
+        self.orgs
+            .iter()
+            .flat_map(|(id, org)| org.active_lists.iter().map(move |it| (id, it.signer, &it.list)))
+    }
+
+    /// Whether a list in force names a certificate of this chain by issuer and serial number: cheap, without
+    /// any signature check, so a `true` calls for [`Roster::verify`].
+    pub fn may_be_revoked(&self, certificate: &Certificate, intermediates: &[Certificate]) -> bool {
+        let mut links = std::iter::once(certificate).chain(intermediates);
+        links.any(|link| {
+            let of_issuer = self.lists().filter(|(.., list)| list.issuer_der() == link.issuer_der());
+            of_issuer.map(|(.., list)| list).any(|list| list.names(link))
+        })
     }
 
     /// An org by its id; its `crls` are those in force.
@@ -221,10 +273,14 @@ struct Question<'a> {
 }
 
 impl Org {
+    fn authorities(&self) -> impl Iterator<Item = &Certificate> {
+        self.known.roots.iter().chain(&self.known.intermediates)
+    }
+
     /// Puts a list in force; `Ok(false)` if one at least as new is.
     fn activate(&mut self, list: RevocationList) -> Result<bool, RevocationError> {
         let signer = list
-            .signer(self.known.roots.iter().chain(&self.known.intermediates))
+            .signer(self.authorities())
             .ok_or_else(|| RevocationError::UnknownIssuer { issuer: list.issuer().to_owned() })?;
         match self.active_lists.iter_mut().find(|active| active.signer == signer) {
             Some(active) if !list.is_newer_than(&active.list) => return Ok(false),
@@ -249,6 +305,7 @@ impl Org {
             org_name: self.known.name.clone(),
             role,
             certificate: certificate.clone(),
+            valid_until: chain.iter().map(|link| link.not_after()).min().unwrap_or_default(),
         })
     }
 
@@ -268,7 +325,7 @@ impl Org {
             let revoking = |it: &&ActiveList| it.signer == key && it.list.names(certificate);
             if let Some(active) = self.active_lists.iter().find(revoking) {
                 let subject = certificate.subject().to_string();
-                return Err(CertificateError::Revoked { subject, list: active.list.number() });
+                return Err(CertificateError::Revoked { subject, list: active.list.number().to_string() });
             }
         }
         Ok(())

@@ -6,9 +6,10 @@ use super::{Exit, Failure, Output};
 use crate::authority::{LOCAL_NAMES, Member, OrgAuthority};
 use crate::text_file::{self, TEXT_BYTES_MAX};
 use clap::{Args, Subcommand};
-use ledgercast_crypto::{Certificate, Role};
+use ledgercast_crypto::msp::{self, MspError};
+use ledgercast_crypto::{Certificate, RevocationList, Role, Roster};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -17,11 +18,49 @@ pub(super) enum Verb {
     Ca(CaVerb),
     /// Draw a member's keys, certify them, and write its msp/ and tls/
     Enrol(Enrol),
-    /// Show what the certificates of a PEM file say
-    Inspect {
-        /// A PEM file of members' or CAs' certificates
-        file: PathBuf,
-    },
+    /// Certify a member's key anew: the same member, valid for longer; a running peer takes it up
+    Renew(Renew),
+    /// Revoke certificates: write the org's next revocation list
+    Revoke(Revoke),
+    /// Show what certificates or revocation lists say, and whether an org's CAs accept a certificate
+    Inspect(Inspect),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Renew {
+    /// Folder that `crypto ca create` wrote
+    #[arg(long, value_name = "DIR")]
+    ca: PathBuf,
+    /// The member's home; its certificate is replaced, its key and its TLS pair stay
+    #[arg(long, value_name = "DIR")]
+    home: PathBuf,
+    /// How long the certificate is valid
+    #[arg(long, default_value_t = 365)]
+    days: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// Folder that `crypto ca create` wrote; its msp/crls/crl.pem names all certificates revoked so far
+    #[arg(long, value_name = "DIR")]
+    ca: PathBuf,
+    /// PEM files of the certificates to revoke; none: the list is made anew for more days
+    files: Vec<PathBuf>,
+    /// Days after which the next list is due; lists stay in force for longer
+    #[arg(long, default_value_t = 30)]
+    days: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// A PEM file of members' or CAs' certificates, or of revocation lists
+    file: PathBuf,
+    /// Judge the first certificate, with the intermediates behind it, by the CAs and lists of this folder
+    #[arg(long, value_name = "DIR")]
+    msp: Option<PathBuf>,
+    /// With --msp: the role that it must have: peer, orderer, client or admin
+    #[arg(long, requires = "msp")]
+    role: Option<Role>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,17 +111,133 @@ pub(super) fn run(verb: Verb, output: &mut Output) -> Result<(), Failure> {
             output.line(&value, || format!("CA of {org} in {}, fingerprint {fingerprint}", out.display()))
         }
         Verb::Enrol(enrol) => run_enrol(&enrol, output),
-        Verb::Inspect { file } => {
-            let bytes = text_file::read(&file, TEXT_BYTES_MAX)?;
-            let named = |error: &dyn std::fmt::Display| {
-                Failure::new(Exit::Usage, format!("{}: {error}", file.display()))
-                    .cure("give PEM of Ed25519 certificates; TLS pairs are ECDSA: openssl x509 shows those")
-            };
-            let text = String::from_utf8(bytes).map_err(|error| named(&error))?;
-            let certificates = Certificate::all_from_pem(&text).map_err(|error| named(&error))?;
-            certificates.iter().try_for_each(|certificate| show(certificate, output))
-        }
+        Verb::Renew(renew) => run_renew(&renew, output),
+        Verb::Revoke(revoke) => run_revoke(&revoke, output),
+        Verb::Inspect(inspect) => run_inspect(&inspect, output),
     }
+}
+
+fn run_renew(renew: &Renew, output: &mut Output) -> Result<(), Failure> {
+    let renewed = OrgAuthority::load(&renew.ca)?.renew(&renew.home, wall_time(), renew.days)?;
+    let until = moment(renewed.not_after() * 1000);
+    let value = json!({
+        "common_name": renewed.common_name(),
+        "home": renew.home,
+        "not_after": until,
+        "fingerprint": renewed.fingerprint().to_string(),
+    });
+    output.line(&value, || {
+        format!("{} in {} is certified until {until}", renewed.subject(), renew.home.display())
+    })
+}
+
+fn run_revoke(revoke: &Revoke, output: &mut Output) -> Result<(), Failure> {
+    let mut certificates = Vec::new();
+    for file in &revoke.files {
+        certificates.extend(certificates_of(file)?.into_iter().take(1));
+    }
+    let authority = OrgAuthority::load(&revoke.ca)?;
+    let (list, file) = authority.revoke(&certificates, wall_time(), revoke.days)?;
+    let value = json!({
+        "issuer": list.issuer(),
+        "number": list.number().to_string(),
+        "revoked": list.revoked_count(),
+        "file": file,
+    });
+    output.line(&value, || {
+        format!(
+            "list {} of {:?} revokes {} in all; copy {} into msp/crls/ of one running peer of the org and of \
+             each orderer",
+            list.number(),
+            list.issuer(),
+            list.revoked_count(),
+            file.display()
+        )
+    })
+}
+
+fn refused(file: &Path, error: &dyn std::fmt::Display, cure: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("{}: {error}", file.display())).cure(cure)
+}
+
+fn text_of(file: &Path) -> Result<String, Failure> {
+    let bytes = text_file::read(file, TEXT_BYTES_MAX)?;
+    String::from_utf8(bytes).map_err(|error| refused(file, &error, "give PEM"))
+}
+
+fn certificates_of(file: &Path) -> Result<Vec<Certificate>, Failure> {
+    let certificates = Certificate::all_from_pem(&text_of(file)?);
+    let certificates = certificates.map_err(|error| refused(file, &error, error.cure()))?;
+    match certificates.is_empty() {
+        true => Err(refused(file, &"no certificate in it", "give PEM of Ed25519 certificates")),
+        false => Ok(certificates),
+    }
+}
+
+fn run_inspect(inspect: &Inspect, output: &mut Output) -> Result<(), Failure> {
+    let text = text_of(&inspect.file)?;
+    if text.contains("BEGIN X509 CRL") {
+        let lists = RevocationList::all_from_pem(&text);
+        let lists = lists.map_err(|error| refused(&inspect.file, &error, "give a complete Ed25519 list"))?;
+        return lists.iter().try_for_each(|list| show_list(list, output));
+    }
+    let certificates = certificates_of(&inspect.file)?;
+    certificates.iter().try_for_each(|certificate| show(certificate, output))?;
+    match (&inspect.msp, certificates.split_first()) {
+        (Some(msp), Some((certificate, chain))) => judge(inspect, msp, certificate, chain, output),
+        _ => Ok(()),
+    }
+}
+
+/// What an org's CAs say of a certificate: who it is, or the reason and the cure as a failure.
+fn judge(
+    inspect: &Inspect,
+    msp: &Path,
+    certificate: &Certificate,
+    chain: &[Certificate],
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let org = msp::load_roots(msp, certificate.org())?;
+    let roster = Roster::try_new([org]).map_err(MspError::Roots)?;
+    let identity = roster.verify(certificate, chain, wall_time().as_seconds()).and_then(|identity| {
+        inspect.role.map_or(Ok(()), |role| identity.require_role(role))?;
+        Ok(identity)
+    });
+    let identity = identity.map_err(|error| refused(&inspect.file, &error, error.cure()))?;
+    let until = moment(identity.valid_until * 1000);
+    let value = json!({
+        "verdict": "accepted",
+        "member": identity.member.to_string(),
+        "org_id": identity.org.to_string(),
+        "role": identity.role.unit(),
+        "valid_until": until,
+    });
+    output.line(&value, || {
+        format!(
+            "accepted     member {}, {} of {}, until {until}",
+            identity.member, identity.role, identity.org_name
+        )
+    })
+}
+
+fn show_list(list: &RevocationList, output: &mut Output) -> Result<(), Failure> {
+    let hex = |serial: &[u8]| serial.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let serials: Vec<String> = list.serials().map(hex).collect();
+    let value = json!({
+        "kind": "revocation list",
+        "issuer": list.issuer(),
+        "number": list.number().to_string(),
+        "revoked": serials,
+        "fingerprint": list.fingerprint().to_string(),
+    });
+    output.line(&value, || {
+        format!(
+            "kind         revocation list {}\nissuer       {}\nrevoked      {}",
+            list.number(),
+            list.issuer(),
+            if serials.is_empty() { "nobody".to_owned() } else { serials.join(" ") },
+        )
+    })
 }
 
 fn run_enrol(enrol: &Enrol, output: &mut Output) -> Result<(), Failure> {

@@ -165,9 +165,43 @@ impl Authority {
         number: u64,
         validity: Validity,
     ) -> Result<RevocationList, IssueError> {
+        let serials = revoked.iter().map(|certificate| certificate.serial()).collect();
+        self.list(serials, SerialNumber::from(number), validity)
+    }
+
+    /// Issues the list that follows `older`, or the first one: all that it names, and `revoked`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Authority::revoke`], and [`IssueError::OtherIssuer`] for what another CA has issued.
+    pub fn revoke_more(
+        &self,
+        older: Option<&RevocationList>,
+        revoked: &[&Certificate],
+        validity: Validity,
+    ) -> Result<RevocationList, IssueError> {
+        let is_foreign = |it: &&&Certificate| it.issuer_der() != self.certificate.subject_der();
+        if let Some(foreign) = revoked.iter().find(is_foreign) {
+            let (subject, issuer) = (foreign.subject().to_string(), foreign.issuer().to_owned());
+            return Err(IssueError::OtherIssuer { subject, issuer });
+        }
+        let number = older.map_or_else(|| vec![1], |older| older.number().next().as_bytes().to_vec());
+        let named = older.iter().flat_map(|older| older.serials());
+        let mut serials: Vec<&[u8]> = named.chain(revoked.iter().map(|it| it.serial())).collect();
+        serials.sort_unstable();
+        serials.dedup();
+        self.list(serials, SerialNumber::from_slice(&number), validity)
+    }
+
+    fn list(
+        &self,
+        serials: Vec<&[u8]>,
+        crl_number: SerialNumber,
+        validity: Validity,
+    ) -> Result<RevocationList, IssueError> {
         let this_update = moment(validity.not_before)?;
-        let entry = |certificate: &&Certificate| RevokedCertParams {
-            serial_number: SerialNumber::from_slice(certificate.serial()),
+        let entry = |serial: &[u8]| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(serial),
             revocation_time: this_update,
             reason_code: None,
             invalidity_date: None,
@@ -175,9 +209,9 @@ impl Authority {
         let params = CertificateRevocationListParams {
             this_update,
             next_update: moment(validity.not_after)?,
-            crl_number: SerialNumber::from(number),
+            crl_number,
             issuing_distribution_point: None,
-            revoked_certs: revoked.iter().map(entry).collect(),
+            revoked_certs: serials.into_iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let list = params.signed_by(&self.issuer()?)?;
@@ -259,5 +293,27 @@ mod tests {
     fn a_reproducible_authority_issues_the_same_bytes_again() {
         assert_eq!(enrol("peer0"), enrol("peer0"));
         assert_ne!(enrol("peer0").1.serial(), enrol("peer1").1.serial());
+    }
+
+    #[test]
+    fn a_later_list_names_what_the_earlier_one_named() {
+        let ca = Authority::reproducible(SecretKey::from_seed([1; 32]), "org1", VALIDITY).expect("a CA");
+        let (first, second) = (enrol("peer0").1, enrol("peer1").1);
+
+        let one = ca.revoke_more(None, &[&first], VALIDITY).expect("a list");
+        let two = ca.revoke_more(Some(&one), &[&second, &first], VALIDITY).expect("a list");
+
+        assert!(two.is_newer_than(&one));
+        assert_eq!((one.revoked_count(), two.revoked_count()), (1, 2));
+        assert!(two.names(&first) && two.names(&second));
+    }
+
+    #[test]
+    fn a_ca_revokes_only_what_it_has_issued() {
+        let other = Authority::reproducible(SecretKey::from_seed([3; 32]), "org2", VALIDITY).expect("a CA");
+
+        let refused = other.revoke_more(None, &[&enrol("peer0").1], VALIDITY);
+
+        assert!(matches!(refused, Err(IssueError::OtherIssuer { .. })));
     }
 }

@@ -1,4 +1,4 @@
-//! Writes the folders that [`Msp::load`](crate::Msp::load) reads. Never overwrites, and never creates a
+//! Writes the folders that [`Msp::load`](crate::Msp::load) reads. Never overwrites but by [`replace_public`], and never creates a
 //! secret file with a mode that others could read, not even for a moment.
 
 use std::fs::{self, OpenOptions};
@@ -81,6 +81,20 @@ impl OrgRoots {
 /// [`IssueError::Exists`] or [`IssueError::Write`].
 pub fn write_new_public(file: &Path, text: &str) -> Result<(), IssueError> {
     write_new(file, text, 0o644)
+}
+
+/// Replaces a file of mode 0644 (less the umask), or writes it anew: a reader finds the old one or the new one,
+/// whole.
+///
+/// # Errors
+///
+/// [`IssueError::Exists`] if an earlier replacement was cut short, or [`IssueError::Write`].
+pub fn replace_public(file: &Path, text: &str) -> Result<(), IssueError> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    // Hidden, so that no folder's reader takes it for a certificate.
+    let fresh = file.with_file_name(format!(".{name}.new"));
+    write_new_public(&fresh, text)?;
+    fs::rename(&fresh, file).map_err(|error| IssueError::Write { file: file.to_owned(), error })
 }
 
 /// Writes a new file of mode 0600, and the folders above it.

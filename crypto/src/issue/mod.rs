@@ -16,7 +16,7 @@ use crate::revocation::RevocationError;
 use crate::subject::Role;
 
 pub use authority::{Authority, Enrolment};
-pub use files::{MemberFiles, write_new_public, write_new_secret};
+pub use files::{MemberFiles, replace_public, write_new_public, write_new_secret};
 pub use tls::{TlsAuthority, TlsPair};
 
 /// First and last second of validity, since 1970.
@@ -109,6 +109,14 @@ pub enum IssueError {
     CaName {
         /// The CA.
         subject: String,
+    },
+    /// A certificate to revoke that another CA has issued.
+    #[error("{subject} was issued by {issuer}: only that CA can revoke it")]
+    OtherIssuer {
+        /// Whose certificate.
+        subject: String,
+        /// The CA that issued it.
+        issuer: String,
     },
     /// A name for TLS that is neither DNS name nor IP address.
     #[error("{name:?} is neither a DNS name nor an IP address")]
