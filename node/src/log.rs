@@ -38,6 +38,16 @@ pub(crate) fn log(event: &Event) {
         Event::MemberEvicted { member, silent_for, reason } => {
             tracing::warn!(peer = %member.short(), ?silent_for, ?reason, "member evicted");
         }
+        Event::CertificateRenewed { member, valid_until } => {
+            tracing::info!(peer = %member.short(), valid_until, "certificate renewed");
+        }
+        Event::OwnCertificateRefused { error } => tracing::error!(
+            %error,
+            "others refuse this peer: put a renewed certificate of the same key into msp/signcerts"
+        ),
+        Event::RevocationListTaken { issuer, number, revoked } => {
+            tracing::info!(issuer, %number, revoked, "revocation list in force");
+        }
         Event::MemberLeft { member } => tracing::info!(peer = %member.short(), "member left"),
         Event::Paused { lost } => {
             tracing::warn!(

@@ -5,7 +5,7 @@
 //! `ledgercast_`.
 
 use ledgercast_protocol::Event;
-use ledgercast_protocol::event::{BlockTrace, EvictionReason, FeedChange, Route};
+use ledgercast_protocol::event::{BlockTrace, FeedChange, Route};
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use ledgercast_protocol::types::{ChannelId, Lane, MemberId};
@@ -209,10 +209,7 @@ impl Metrics {
                 self.offences.get_or_create(&ByReason { kind: "offence", reason: offence.reason() }).inc();
             }
             Event::MemberEvicted { reason, .. } => {
-                let reason = match reason {
-                    EvictionReason::Silence => "silence",
-                    EvictionReason::Refused => "refused",
-                };
+                let reason = reason.name();
                 self.evictions.get_or_create(&ByReason { kind: "member", reason }).inc();
             }
             Event::MemberJoined { is_return, .. } => {

@@ -8,6 +8,7 @@ use crate::time::Monotonic;
 use crate::types::{
     BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId, SourceId,
 };
+use ledgercast_crypto::{CertificateError, RevocationNumber};
 use std::time::Duration;
 
 /// Something that happened, with its reason.
@@ -66,6 +67,27 @@ pub enum Event {
     MemberLeft {
         /// Who.
         member: MemberId,
+    },
+    /// A member's certificate was replaced by one of the same key that is valid for longer; mine as well.
+    CertificateRenewed {
+        /// Who.
+        member: MemberId,
+        /// Last second, since 1970, in which its chain is valid.
+        valid_until: u64,
+    },
+    /// My own certificate no longer holds: others end their sessions with me.
+    OwnCertificateRefused {
+        /// Why.
+        error: CertificateError,
+    },
+    /// A revocation list came into force.
+    RevocationListTaken {
+        /// The name of the CA.
+        issuer: String,
+        /// Its number.
+        number: RevocationNumber,
+        /// How many certificates it revokes.
+        revoked: usize,
     },
     /// My own process was paused or overloaded: that time counts as nobody's silence.
     Paused {
@@ -156,6 +178,22 @@ pub enum EvictionReason {
     Silence,
     /// Its session broke, its endpoints refuse connections, and a question brought nothing.
     Refused,
+    /// Its certificate, or one above it, has expired.
+    Expired,
+    /// Its certificate, or one above it, was revoked.
+    Revoked,
+}
+
+impl EvictionReason {
+    /// A short name, for counters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Silence => "silence",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 /// What happened to a stream from an orderer.

@@ -6,8 +6,10 @@ use crate::ledger::{Block, CertifiedHeader};
 use crate::store::StoreError;
 use crate::timer::Timer;
 use crate::types::{BlockNumber, ChannelId, ChannelName, Endpoint, FeedId, Lane, MemberId, SessionId};
+use crate::wire::CertificateChain;
 use bytes::Bytes;
 use ledgercast_crypto::keys::PublicKey;
+use ledgercast_crypto::{Identity, RevocationList};
 
 /// One input of [`crate::peer::Peer::handle`].
 #[derive(Clone, Debug)]
@@ -137,6 +139,15 @@ pub enum Command {
         /// The channel.
         channel: ChannelId,
     },
+    /// My certificate was renewed: the same key, judged by my own roots already.
+    Renew {
+        /// What it says now.
+        identity: Identity,
+        /// The certificate, as I show it from now on.
+        chain: CertificateChain,
+    },
+    /// A revocation list lies in my own folder.
+    Revoke(RevocationList),
     /// Say good-bye to everybody; the process closes its sessions afterwards.
     Shutdown,
 }

@@ -15,24 +15,31 @@ use ledgercast_crypto::SignatureError;
 use ledgercast_crypto::certificate::CertificateError;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::PublicKey;
-use ledgercast_crypto::{Identity, Roster};
+use ledgercast_crypto::{Identity, ListOwner, RevocationError, RevocationList, Roster};
 use std::sync::Arc;
 
 /// One verification.
 #[derive(Clone, Debug)]
 pub enum Job {
-    /// A certificate shown on a session or relayed.
+    /// A certificate shown on a session, relayed, or held and to be judged again.
     Certificate {
-        /// Where it came from.
-        session: SessionId,
-        /// Whether it is the session's own.
-        is_own: bool,
+        /// The session whose own it is; `None`: it was relayed or is held.
+        shown_by: Option<SessionId>,
         /// The chain.
         chain: CertificateChain,
         /// The orgs that I know.
         roster: Arc<Roster>,
         /// Seconds since the Unix epoch.
         at: u64,
+    },
+    /// A revocation list.
+    Revocation {
+        /// Who sent it; `None`: it lay in my own folder.
+        from: Option<MemberId>,
+        /// The list.
+        list: RevocationList,
+        /// The orgs that I know.
+        roster: Arc<Roster>,
     },
     /// A member's statement.
     Statement {
@@ -100,14 +107,21 @@ pub enum VerifiedStatement {
 pub enum Verdict {
     /// See [`Job::Certificate`].
     Certificate {
-        /// Where it came from.
-        session: SessionId,
-        /// Whether it is the session's own.
-        is_own: bool,
+        /// The session whose own it is.
+        shown_by: Option<SessionId>,
         /// The chain.
         chain: CertificateChain,
         /// Whose it is.
         identity: Result<Identity, CertificateError>,
+    },
+    /// See [`Job::Revocation`].
+    Revocation {
+        /// Who sent it.
+        from: Option<MemberId>,
+        /// The list.
+        list: RevocationList,
+        /// The CA that signed it.
+        owner: Result<ListOwner, RevocationError>,
     },
     /// See [`Job::Statement`].
     Statement {
@@ -147,9 +161,13 @@ impl Job {
     /// body.
     pub fn run(self) -> Verdict {
         match self {
-            Self::Certificate { session, is_own, chain, roster, at } => {
+            Self::Certificate { shown_by, chain, roster, at } => {
                 let identity = roster.verify(&chain.certificate, &chain.intermediates, at);
-                Verdict::Certificate { session, is_own, chain, identity }
+                Verdict::Certificate { shown_by, chain, identity }
+            }
+            Self::Revocation { from, list, roster } => {
+                let owner = roster.signer_of(&list);
+                Verdict::Revocation { from, list, owner }
             }
             Self::Statement { from, context, key, statement } => Verdict::Statement {
                 from,

@@ -9,6 +9,8 @@ pub enum Timer {
     Hello(SessionId),
     /// Look who should be dialed.
     Dial,
+    /// Look whose certificate has expired; compare revocation lists.
+    Certificates,
     /// Emit an alive, exchange digests.
     Alive,
     /// Measure awake time; look for the silent.

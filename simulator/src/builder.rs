@@ -39,6 +39,7 @@ pub struct WorldBuilder {
     bootstrap: Option<Bootstrap>,
     start_at: StartAt,
     joins: Joins,
+    certified_until: StartAt,
 }
 
 impl WorldBuilder {
@@ -55,6 +56,7 @@ impl WorldBuilder {
             bootstrap: None,
             start_at: Box::new(|_| Some(Duration::ZERO)),
             joins: Box::new(|_, _| true),
+            certified_until: Box::new(|_| None),
         }
     }
 
@@ -129,6 +131,13 @@ impl WorldBuilder {
         self
     }
 
+    /// The last second in which each node's certificate is valid; `None`, the default: for years.
+    #[must_use]
+    pub fn certified_until(mut self, until: impl Fn(NodeId) -> Option<Duration> + 'static) -> Self {
+        self.certified_until = Box::new(until);
+        self
+    }
+
     /// Builds the world; nothing has happened in it yet.
     ///
     /// # Errors
@@ -160,6 +169,7 @@ impl WorldBuilder {
             groups: None,
             is_orderer_split: false,
             orderer_cut_from: BTreeSet::new(),
+            orgs,
             channels,
             orderers: Orderers::default(),
             verifier: Verifier::new(Random::new(self.seed, 2)),
@@ -177,6 +187,9 @@ impl WorldBuilder {
         };
         world.checks.disclosure = Disclosure::of(&world.nodes);
         self.enter_channels(&mut world)?;
+        for node in world.node_ids().filter(|node| (self.certified_until)(*node).is_some()) {
+            world.checks.evictions.set_outcast(node);
+        }
         for node in world.node_ids() {
             if let Some(at) = (self.start_at)(node) {
                 world.queue.push(at, Scheduled::Start(node));
@@ -242,7 +255,9 @@ impl WorldBuilder {
         let mut config = default_config(network, (org, peer), known.collect());
         (self.configure)(id, &mut config);
         let name = format!("peer{peer}.org{}", org + 1);
-        let credentials = orgs[org].enrol_peer(&name, random).expect("a fixed validity can be certified");
+        let until = (self.certified_until)(id);
+        let credentials =
+            orgs[org].enrol_peer(&name, until, random).expect("a fixed validity can be certified");
         Node {
             name,
             org,

@@ -157,6 +157,7 @@ impl Disk {
                 Some(Incarnation::from_millis(u64::from_be_bytes(bytes[..].try_into().ok()?)))
             }),
             marks: self.durable.meta(MetaKey::Marks)?,
+            revocations: self.durable.meta(MetaKey::Revocations)?,
             channels: channels.collect::<Result<_, StoreError>>()?,
         })
     }

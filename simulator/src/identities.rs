@@ -3,10 +3,11 @@
 use crate::clock::WORLD_START_MILLIS;
 use crate::random::Random;
 use ledgercast_crypto::issue::{Authority, Enrolment, IssueError, Validity};
-use ledgercast_crypto::{Certificate, Identity, OrgRoots, Role, Roster, SecretKey};
+use ledgercast_crypto::{Certificate, Identity, OrgRoots, RevocationList, Role, Roster, SecretKey};
 use ledgercast_protocol::peer::OwnIdentity;
 use ledgercast_protocol::wire::CertificateChain;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Certificates are valid from a year before the world's start for twenty years.
 const VALIDITY: Validity = Validity {
@@ -40,18 +41,40 @@ impl Org {
         Ok(Self { name, roots, roster: Arc::new(roster), authority })
     }
 
-    /// Certifies a new key of a peer.
+    /// Certifies a new key of a peer, until a time of the world's.
     pub(crate) fn enrol_peer(
         &self,
         common_name: &str,
+        until: Option<Duration>,
         random: &mut Random,
     ) -> Result<Credentials, IssueError> {
-        let key = SecretKey::from_seed(random.seed());
-        let certificate = self.certify(&key, common_name, Role::Peer)?;
+        self.certify_peer(SecretKey::from_seed(random.seed()), common_name, until)
+    }
+
+    /// Certifies a peer's key, a new one or one that has a certificate.
+    pub(crate) fn certify_peer(
+        &self,
+        key: SecretKey,
+        common_name: &str,
+        until: Option<Duration>,
+    ) -> Result<Credentials, IssueError> {
+        let not_after = until.map_or(VALIDITY.not_after, |until| WORLD_START_MILLIS / 1000 + until.as_secs());
+        let validity = Validity { not_after, ..VALIDITY };
+        let enrolment = Enrolment { common_name, role: Role::Peer, validity };
+        let certificate = self.authority.enrol(&key.public(), &enrolment)?;
         let at = WORLD_START_MILLIS / 1000;
         let identity = self.roster.verify(&certificate, &[], at).expect("our own CA has just signed it");
         let chain = CertificateChain { certificate, intermediates: Vec::new() };
         Ok(Credentials { identity, chain, key, roster: self.roster.clone() })
+    }
+
+    /// A list of revoked certificates.
+    pub(crate) fn revoke(
+        &self,
+        certificates: &[&Certificate],
+        number: u64,
+    ) -> Result<RevocationList, IssueError> {
+        self.authority.revoke(certificates, number, VALIDITY)
     }
 
     /// Certifies a key for a role.

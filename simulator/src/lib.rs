@@ -13,6 +13,7 @@
 //! `checks`; `swarm`.
 
 pub mod builder;
+mod certificates;
 mod chain;
 pub mod checks;
 mod clock;

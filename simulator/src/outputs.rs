@@ -144,6 +144,7 @@ impl World {
 fn kind_of(job: &Job) -> &'static str {
     match job {
         Job::Certificate { .. } => "certificate",
+        Job::Revocation { .. } => "revocation",
         Job::Statement { statement, .. } => statement.kind(),
         Job::Headers { .. } => "headers",
         Job::Body { .. } => "body",

@@ -57,7 +57,12 @@ fn session_kind(field: u64) -> Option<&'static str> {
         "question",
         "leave",
     ];
-    kinds.get(usize::try_from(field).ok()?.checked_sub(1)?).copied()
+    match field {
+        13 => Some("revocation_digest"),
+        14 => Some("want_revocations"),
+        15 => Some("revocations"),
+        field => kinds.get(usize::try_from(field).ok()?.checked_sub(1)?).copied(),
+    }
 }
 
 fn channel_kind(field: u64) -> Option<&'static str> {
@@ -114,6 +119,9 @@ mod tests {
             Message::Alives(Vec::new()),
             Message::AliveDigest(Vec::new()),
             Message::WantAlives(Vec::new()),
+            Message::RevocationDigest(Vec::new()),
+            Message::WantRevocations(Vec::new()),
+            Message::Revocations(Vec::new()),
         ]);
 
         for message in messages {

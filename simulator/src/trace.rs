@@ -62,14 +62,21 @@ fn label(input: &Input) -> String {
         Input::FeedEnded { channel, feed, .. } => format!("ended {channel:?} {feed}"),
         Input::Command(Command::Join { name, .. }) => format!("join {name}"),
         Input::Command(Command::Leave { channel }) => format!("leave {channel:?}"),
+        Input::Command(Command::Renew { chain, .. }) => {
+            format!("renew {}", chain.certificate.fingerprint())
+        }
+        Input::Command(Command::Revoke(list)) => format!("revoke {}", list.fingerprint()),
         Input::Command(Command::Shutdown) => "shutdown".to_owned(),
     }
 }
 
 fn verdict_label(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Certificate { session, chain, identity, .. } => {
-            format!("certificate {session} {} {}", chain.certificate.fingerprint(), identity.is_ok())
+        Verdict::Certificate { shown_by, chain, identity } => {
+            format!("certificate {shown_by:?} {} {}", chain.certificate.fingerprint(), identity.is_ok())
+        }
+        Verdict::Revocation { list, owner, .. } => {
+            format!("revocation {} {}", list.fingerprint(), owner.is_ok())
         }
         Verdict::Statement { digest, kind, statement, .. } => {
             format!("{kind} {digest} {}", statement.is_ok())

@@ -59,19 +59,23 @@ impl Verifier {
 
     fn verdict(&mut self, job: Job) -> Verdict {
         match job {
-            Job::Certificate { session, is_own, chain, roster, at } => {
+            Job::Certificate { shown_by, chain, roster, at } => {
                 // Validity is judged anew unless it is plain: the memory knows no time.
                 let is_valid = (chain.certificate.not_before()..=chain.certificate.not_after()).contains(&at);
                 let key = (chain.certificate.fingerprint(), roster_digest(&roster));
                 if !is_valid || !chain.intermediates.is_empty() {
-                    return Job::Certificate { session, is_own, chain, roster, at }.run();
+                    return Job::Certificate { shown_by, chain, roster, at }.run();
                 }
                 let checked = &mut self.checked;
                 let identity = remember(&mut self.certificates, key, || {
                     *checked += 1;
                     roster.verify(&chain.certificate, &[], at)
                 });
-                Verdict::Certificate { session, is_own, chain, identity }
+                Verdict::Certificate { shown_by, chain, identity }
+            }
+            job @ Job::Revocation { .. } => {
+                self.checked += 1;
+                job.run()
             }
             Job::Statement { from, context, key, statement } => {
                 let digest = statement.digest();
@@ -147,7 +151,7 @@ fn limit<K: Ord, V>(memory: &mut BTreeMap<K, V>) {
 /// Names what a roster knows: its orgs and the numbers of their revocation lists.
 fn roster_digest(roster: &Roster) -> Digest {
     let lines = roster.orgs().map(|(id, org)| {
-        let lists: Vec<String> = org.crls.iter().map(|list| list.number()).collect();
+        let lists: Vec<String> = org.crls.iter().map(|list| list.number().to_string()).collect();
         format!("{id} {}\n", lists.join(" "))
     });
     Digest::of(lines.collect::<String>().as_bytes())

@@ -5,12 +5,12 @@ use crate::node::NodeId;
 use crate::traffic::Traffic;
 use crate::world::World;
 use ledgercast_crypto::Digest;
-use ledgercast_protocol::Event;
 use ledgercast_protocol::event::Route;
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use ledgercast_protocol::store::BlockStore as _;
 use ledgercast_protocol::types::{ChannelId, MemberId};
+use ledgercast_protocol::{Event, WallTime};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -138,6 +138,16 @@ impl World {
     /// What a node told its operator, with the time; blocks and refusals are counted apart.
     pub fn events(&self, node: NodeId) -> &[(Duration, Event)] {
         &self.nodes[node.0].events
+    }
+
+    /// The network that all signatures are made for.
+    pub fn network(&self) -> [u8; 32] {
+        self.nodes.first().map_or([0; 32], |node| node.config.network)
+    }
+
+    /// What a node's wall clock shows.
+    pub fn wall_time(&self, node: NodeId) -> WallTime {
+        self.nodes[node.0].clock.now(self.now, self.now).wall
     }
 
     /// How often a node has refused a kind of message for a reason.

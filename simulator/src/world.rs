@@ -6,6 +6,7 @@ use crate::chain::SourceChain;
 use crate::checks::Checks;
 use crate::connections::{Connection, ConnectionId};
 use crate::feeds::Orderers;
+use crate::identities::Org;
 use crate::links::LinkSettings;
 use crate::node::{Node, NodeId};
 use crate::queue::{Queue, Scheduled};
@@ -37,6 +38,7 @@ pub struct World {
     /// Whether the partition also parts the orderer from all groups but the first.
     pub(crate) is_orderer_split: bool,
     pub(crate) orderer_cut_from: BTreeSet<NodeId>,
+    pub(crate) orgs: Vec<Org>,
     pub(crate) channels: Vec<SourceChain>,
     pub(crate) orderers: Orderers,
     pub(crate) verifier: Verifier,

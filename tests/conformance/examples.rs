@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
-use ledgercast_crypto::{Digest, MemberId, Role, SecretKey};
+use ledgercast_crypto::{Digest, MemberId, RevocationList, Role, SecretKey};
 use ledgercast_protocol::WallTime;
 use ledgercast_protocol::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence};
 use ledgercast_protocol::wire::{
     Alive, AliveRecord, CertificateChain, ChannelLeave, ChannelMessage, Hello, InternalEndpoint, Leadership,
-    Leave, Message, Push, Signed, StateInfo, Tip, WIRE_VERSION, WantBody, WantHeaders,
+    Leave, Message, Push, RevocationMark, Signed, StateInfo, Tip, WIRE_VERSION, WantBody, WantHeaders,
 };
 
 const NETWORK: [u8; 32] = [1; 32];
@@ -34,10 +34,19 @@ fn tip() -> Tip {
     Tip { number: BlockNumber::new(300), header_hash: Digest::from_bytes([4; 32]) }
 }
 
+const VALIDITY: Validity = Validity { not_before: 1_750_000_000, not_after: 1_850_000_000 };
+
+fn authority() -> Authority {
+    Authority::reproducible(SecretKey::from_seed([5; 32]), "org1", VALIDITY).expect("a CA")
+}
+
+fn revocation_list() -> RevocationList {
+    authority().revoke(&[&chain().certificate], 258, VALIDITY).expect("a list")
+}
+
 fn chain() -> CertificateChain {
-    let validity = Validity { not_before: 1_750_000_000, not_after: 1_850_000_000 };
-    let authority = Authority::reproducible(SecretKey::from_seed([5; 32]), "org1", validity).expect("a CA");
-    let enrolment = Enrolment { common_name: "peer0.org1", role: Role::Peer, validity };
+    let authority = authority();
+    let enrolment = Enrolment { common_name: "peer0.org1", role: Role::Peer, validity: VALIDITY };
     let certificate = authority.enrol(&key().public(), &enrolment).expect("a member");
     CertificateChain { certificate, intermediates: Vec::new() }
 }
@@ -94,6 +103,8 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     };
     let channel_leave = ChannelLeave { member: who, incarnation, sequence };
     let hello = Hello { version: WIRE_VERSION, incarnation, dial: 3, certificate: chain() };
+    let number = revocation_list().number().clone();
+    let list_mark = RevocationMark { authority: Digest::from_bytes([13; 32]), number };
     let push = Push { header: header(), relay_set: Digest::from_bytes([11; 32]), children: vec![member(12)] };
     let frame = ChannelMessage::BodyFrame {
         header_hash: header().hash(),
@@ -111,6 +122,9 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("want_alives", Message::WantAlives(vec![member(1)])),
         ("question", Message::Question { subject: mark(3), passed_on: true }),
         ("leave", Message::Leave(leave)),
+        ("revocation_digest", Message::RevocationDigest(vec![list_mark])),
+        ("want_revocations", Message::WantRevocations(vec![Digest::from_bytes([13; 32])])),
+        ("revocations", Message::Revocations(vec![revocation_list()])),
         ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
         ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),
         ("want_states", on_channel(ChannelMessage::WantStates(vec![member(5)]))),

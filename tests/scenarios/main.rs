@@ -7,6 +7,7 @@ mod channels;
 mod disclosure;
 mod dissemination;
 mod feeds;
+mod identities;
 mod leadership;
 mod membership;
 mod recovery;

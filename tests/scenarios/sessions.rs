@@ -27,9 +27,10 @@ fn of_two_sessions_of_one_dialer_that_cross_exactly_one_stays() -> Outcome {
 
         let both = [sessions(&world, NodeId(0)), sessions(&world, NodeId(1))];
         assert_eq!(both, [1, 1], "seed {seed}: sessions of the listener and of the dialer");
-        let duplicates = world.events(NodeId(0)).iter().chain(world.events(NodeId(1))).filter(|(_, event)| {
-            matches!(event, Event::SessionClosed { reason: Some(CloseReason::Duplicate), .. })
-        });
+        let duplicates =
+            world.events(NodeId(0)).iter().chain(world.events(NodeId(1))).filter(|(_, event)| {
+                matches!(event, Event::SessionClosed { reason: Some(CloseReason::Duplicate), .. })
+            });
         assert!(duplicates.count() > 0, "seed {seed}: it dialed twice");
     }
     Ok(())
@@ -91,7 +92,8 @@ fn latency_beside(minted: usize) -> Result<(World, Duration), ledgercast_simulat
     for _ in 0..5 {
         let before = world.now();
         world.submit(trade, 1, 20_000);
-        world.run_until("the honest are at the tip", seconds(20), |world| world.are_at_tip(&honest, trade))?;
+        world
+            .run_until("the honest are at the tip", seconds(20), |world| world.are_at_tip(&honest, trade))?;
         slowest = slowest.max(world.now() - before);
         world.run_for(seconds(1))?;
     }

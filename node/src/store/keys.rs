@@ -62,6 +62,7 @@ pub(super) fn meta(key: MetaKey) -> [u8; 2] {
     let which = match key {
         MetaKey::Incarnation => b'i',
         MetaKey::Marks => b'm',
+        MetaKey::Revocations => b'r',
     };
     [VALUE_TAG, which]
 }

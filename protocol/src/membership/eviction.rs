@@ -50,7 +50,7 @@ impl State {
                     self.send_question(member, context, out);
                 }
             }
-            Some(Asked { awake: asked, reason: EvictionReason::Silence }) => {
+            Some(Asked { awake: asked, .. }) => {
                 let is_answer_late = awake.saturating_sub(asked) >= self.config.question_timeout;
                 if is_answer_late && silent_for >= self.stretch(self.config.expiry, awake, context) {
                     self.evict(now, member, silent_for, EvictionReason::Silence, out);
@@ -100,8 +100,8 @@ impl State {
     ) {
         let awake = self.awake.at(now.monotonic);
         let timeout = match reason {
-            EvictionReason::Silence => self.config.question_timeout,
             EvictionReason::Refused => self.config.refused_question_timeout,
+            _ => self.config.question_timeout,
         };
         let Some(entry) = self.members.get_mut(member) else {
             return;
@@ -122,6 +122,21 @@ impl State {
         let itself = context.sessions.contains_key(&member).then_some(member);
         for to in witnesses.into_iter().map(|(witness, _)| witness).chain(itself) {
             out.send(to, Message::Question { subject, passed_on: false });
+        }
+    }
+
+    /// Not my judgement but the certificate's: no question is asked.
+    pub(super) fn handle_expelled(
+        &mut self,
+        now: Now,
+        member: MemberId,
+        reason: EvictionReason,
+        out: &mut Outbox,
+    ) {
+        let awake = self.awake.at(now.monotonic);
+        if let Some(entry) = self.members.get(member).filter(|entry| entry.is_alive()) {
+            let silent_for = entry.silent_for(awake);
+            self.evict(now, member, silent_for, reason, out);
         }
     }
 
@@ -146,8 +161,8 @@ impl State {
     /// The silence that keeps a question of this kind open; less answers it.
     pub(super) fn least_silence(&self, reason: EvictionReason) -> Duration {
         match reason {
-            EvictionReason::Silence => self.config.question_after,
             EvictionReason::Refused => Duration::ZERO,
+            _ => self.config.question_after,
         }
     }
 

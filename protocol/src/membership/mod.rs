@@ -32,7 +32,7 @@ pub use disclosure::Disclosure;
 pub use table::{MemberStatus, MemberView};
 
 use crate::budget::Budget;
-use crate::event::Event;
+use crate::event::{Event, EvictionReason};
 use crate::output::Outbox;
 use crate::sampling;
 use crate::time::{Monotonic, Now};
@@ -90,6 +90,8 @@ pub enum Input {
     SessionReady(MemberId),
     /// The session with this member ended.
     SessionLost(MemberId),
+    /// This member's certificate no longer holds: it is gone at once.
+    Expelled(MemberId, EvictionReason),
     /// The operating system refused dials to every endpoint of this member, which has no session.
     EndpointsRefused(MemberId),
     /// An alive that passed [`State::screen_alive`] and its verification.
@@ -200,6 +202,7 @@ impl State {
             Input::Start => self.handle_start(now, out),
             Input::SessionReady(member) => self.handle_session_ready(now, member, context, out),
             Input::SessionLost(member) => self.budget.forget(member),
+            Input::Expelled(member, reason) => self.handle_expelled(now, member, reason, out),
             Input::EndpointsRefused(member) => self.handle_endpoints_refused(now, member, context, out),
             Input::Alive { alive, internal, from } => {
                 self.on_alive(now, alive, internal, from, context, out);
@@ -235,7 +238,7 @@ impl State {
             Timer::Question(member) => self.judge(now, member, context, out),
             Timer::Marks => self.handle_marks_due(now, out),
             // Not mine.
-            Timer::Hello(_) | Timer::Dial | Timer::Channel(..) => {}
+            Timer::Hello(_) | Timer::Dial | Timer::Certificates | Timer::Channel(..) => {}
         }
     }
 
@@ -276,6 +279,8 @@ impl State {
     pub fn candidates_to_dial(&self, now: Now) -> Vec<(MemberId, Endpoint)> {
         let is_due = |status| match status {
             MemberStatus::Alive => true,
+            // It would be refused: it comes by itself once it has another certificate.
+            MemberStatus::Evicted { reason: EvictionReason::Revoked, .. } => false,
             MemberStatus::Evicted { at, .. } => self.is_retry_due(now.monotonic.saturating_since(at)),
             MemberStatus::Left => false,
         };

@@ -50,17 +50,21 @@ impl Peer {
     }
 
     /// The orgs that I know and share a channel with follow from the joined channels.
-    fn refresh_orgs(&mut self) {
+    pub(super) fn refresh_orgs(&mut self) {
         let mut roster = (*self.own.roster).clone();
         self.shared_orgs.clear();
         for joined in self.channels.values() {
             for (_, org) in joined.config().roster().orgs() {
-                // An org that is known already is the same org: its id covers its roots.
+                // An org that is known already is the same org: its id covers its roots, not its lists.
                 let _ = roster.insert(org.clone());
+                for list in &org.crls {
+                    let _ = roster.revoke(list);
+                }
             }
             let readers = joined.config().orgs().iter().filter(|org| org.is_reader).map(|org| org.id);
             self.shared_orgs.extend(readers);
         }
+        self.revocations.apply_to(&mut roster);
         self.roster = Arc::new(roster);
     }
 

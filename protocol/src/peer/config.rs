@@ -56,6 +56,8 @@ pub struct RestoredState {
     pub incarnation: Option<Incarnation>,
     /// High-water marks.
     pub marks: Option<Bytes>,
+    /// Revocation lists.
+    pub revocations: Option<Bytes>,
     /// Channels that were joined.
     pub channels: Vec<RestoredChannel>,
 }

@@ -93,7 +93,8 @@ impl Peer {
     }
 
     pub(super) fn end_session_of_gone(&mut self, member: MemberId) {
-        if let Some(session) = self.sessions.of_member(member) {
+        let is_closing = |session: &SessionId| self.closing.iter().any(|(closing, _)| closing == session);
+        if let Some(session) = self.sessions.of_member(member).filter(|session| !is_closing(session)) {
             let reason = match self.membership.has_left(member) {
                 true => CloseReason::Left,
                 false => CloseReason::Evicted,

@@ -36,6 +36,7 @@ pub(super) struct Identities {
     known: BTreeMap<MemberId, Known>,
     by_fingerprint: BTreeMap<Digest, MemberId>,
     by_arrival: BTreeMap<OrgId, BTreeSet<(u64, MemberId)>>,
+    by_expiry: BTreeSet<(u64, MemberId)>,
     arrivals: u64,
     count_max: usize,
     count_per_org_max: usize,
@@ -47,6 +48,7 @@ impl Identities {
             known: BTreeMap::new(),
             by_fingerprint: BTreeMap::new(),
             by_arrival: BTreeMap::new(),
+            by_expiry: BTreeSet::new(),
             arrivals: 0,
             count_max,
             count_per_org_max,
@@ -89,6 +91,7 @@ impl Identities {
         self.remove(member);
         self.by_fingerprint.insert(chain.certificate.fingerprint(), member);
         self.by_arrival.entry(identity.org).or_default().insert((arrival, member));
+        self.by_expiry.insert((identity.valid_until, member));
         self.known.insert(member, Known { identity, chain, arrival });
     }
 
@@ -98,6 +101,7 @@ impl Identities {
             return false;
         };
         self.by_fingerprint.remove(&known.chain.certificate.fingerprint());
+        self.by_expiry.remove(&(known.identity.valid_until, member));
         if let Some(arrivals) = self.by_arrival.get_mut(&known.identity.org) {
             arrivals.remove(&(known.arrival, member));
             if arrivals.is_empty() {
@@ -142,6 +146,28 @@ impl Identities {
     pub(super) fn is_known(&self, fingerprint: Digest) -> bool {
         self.by_fingerprint.contains_key(&fingerprint)
     }
+
+    /// Whose certificate this is, if it is the one that is held.
+    pub(super) fn member_of(&self, fingerprint: Digest) -> Option<MemberId> {
+        self.by_fingerprint.get(&fingerprint).copied()
+    }
+
+    /// All certificates held.
+    pub(super) fn chains(&self) -> impl Iterator<Item = &CertificateChain> {
+        self.known.values().map(|known| &known.chain)
+    }
+
+    /// Whose chain is no longer valid in this second; `except` is not asked.
+    pub(super) fn expired(&self, at: u64, except: MemberId) -> Vec<MemberId> {
+        let members = self.by_expiry.iter().take_while(|(last, _)| *last < at).map(|(_, member)| *member);
+        members.filter(|member| *member != except).collect()
+    }
+
+    /// The last valid second of the chain that expires first; `except` is not asked.
+    pub(super) fn next_expiry(&self, except: MemberId) -> Option<u64> {
+        let others = self.by_expiry.iter().filter(|(_, member)| *member != except);
+        others.map(|(last, _)| *last).next()
+    }
 }
 
 impl membership::Identities for Identities {
@@ -161,11 +187,13 @@ mod tests {
     fn certified(org: u8, key: u8, days: u64) -> (Identity, CertificateChain) {
         let validity = Validity::days_from(NOW, days);
         let name = format!("org{org}");
-        let ca = Authority::reproducible(SecretKey::from_seed([org; 32]), &name, Validity::days_from(NOW, 900));
+        let ca =
+            Authority::reproducible(SecretKey::from_seed([org; 32]), &name, Validity::days_from(NOW, 900));
         let ca = ca.expect("a CA");
         let enrolment = Enrolment { common_name: "peer", role: Role::Peer, validity };
         let certificate = ca.enrol(&SecretKey::from_seed([key; 32]).public(), &enrolment).expect("a member");
-        let roster = Roster::try_new([OrgRoots::new(name, vec![ca.certificate().clone()])]).expect("a roster");
+        let roster =
+            Roster::try_new([OrgRoots::new(name, vec![ca.certificate().clone()])]).expect("a roster");
         let identity = roster.verify(&certificate, &[], NOW).expect("its own CA signed it");
         (identity, CertificateChain { certificate, intermediates: Vec::new() })
     }

@@ -3,6 +3,7 @@
 //! ```text
 //!  Input ─► Peer::handle ─┬─ sessions.rs    certificates, duplicates, dialing      ◄─► session/
 //!                         ├─ statements.rs  screen → verify → screen → hand over   ◄─► membership/ …
+//!                         ├─ trust.rs       expiry, revocation, renewal of certificates
 //!                         ├─ channels.rs    who may discuss what; neighbours       ◄─► channel/ (blocks)
 //!                         └─ flush.rs       members → sessions, certificates first ──► Output
 //! ```
@@ -18,14 +19,17 @@ mod joined;
 mod load;
 mod mentions;
 mod pending;
+mod revocations;
 mod sessions;
 mod snapshot;
 mod statements;
+mod trust;
 
 pub use config::{OwnIdentity, PeerConfig, RestoredChannel, RestoredState};
 pub use load::Load;
 pub use snapshot::{ChannelSnapshot, MemberSnapshot, SessionSnapshot, Snapshot};
 
+use crate::budget::Budget;
 use crate::event::Event;
 use crate::input::{Command, Input};
 use crate::job::{Job, Verdict};
@@ -43,6 +47,7 @@ use ledgercast_crypto::Roster;
 use pending::Pending;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
+use revocations::Revocations;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -60,6 +65,9 @@ pub struct Peer {
     rates: Rates,
     dialing: Dialing,
     pending: Pending,
+    revocations: Revocations,
+    revocation_budget: Budget,
+    is_own_refused: bool,
     membership: membership::State,
     shared_orgs: BTreeSet<OrgId>,
     ready: BTreeMap<MemberId, OrgId>,
@@ -105,6 +113,9 @@ impl Peer {
             rates: Rates::default(),
             dialing: Dialing::new(config.session.clone()),
             pending: Pending::new(&config.session),
+            revocations: Revocations::restore(restored.revocations, config.session.revocation_bytes_max),
+            revocation_budget: Budget::new(config.session.revocation_kib_per_second),
+            is_own_refused: false,
             membership,
             shared_orgs: BTreeSet::new(),
             ready: BTreeMap::new(),
@@ -120,6 +131,7 @@ impl Peer {
             own,
         };
         peer.identities.insert(peer.own.identity.clone(), peer.own.chain.clone(), |_| true);
+        peer.refresh_orgs();
         for channel in restored.channels {
             peer.add_channel(channel);
         }
@@ -172,6 +184,7 @@ impl Peer {
         for channel in self.channels.keys().copied().collect::<Vec<_>>() {
             self.start_channel(now, channel);
         }
+        self.schedule_certificates(now);
         self.handle_dial(now);
     }
 
@@ -179,6 +192,7 @@ impl Peer {
         match timer {
             Timer::Hello(session) => self.handle_hello_timeout(session),
             Timer::Dial => self.handle_dial(now),
+            Timer::Certificates => self.handle_certificates_due(now),
             Timer::Alive | Timer::Awake | Timer::Question(_) | Timer::Marks => {
                 self.with_membership(now, membership::Input::TimerDue(timer));
             }
@@ -188,9 +202,10 @@ impl Peer {
 
     fn handle_verdict(&mut self, now: Now, verdict: Verdict) {
         match verdict {
-            Verdict::Certificate { session, is_own, chain, identity } => {
-                self.handle_judged_certificate(now, session, is_own, chain, identity);
+            Verdict::Certificate { shown_by, chain, identity } => {
+                self.handle_judged_certificate(now, shown_by, chain, identity);
             }
+            Verdict::Revocation { from, list, owner } => self.handle_judged_list(now, from, list, owner),
             Verdict::Statement { from, digest, kind, statement } => {
                 self.handle_judged_statement(now, from, digest, kind, statement);
             }
@@ -208,12 +223,16 @@ impl Peer {
 
     fn handle_overloaded(&mut self, now: Now, job: Job) {
         match job {
-            Job::Certificate { session, is_own, chain, .. } => {
+            Job::Certificate { shown_by, chain, .. } => {
                 self.pending.certificate_done(chain.certificate.fingerprint());
                 self.refuse("certificate", "verifier_overloaded", None);
-                if is_own {
+                if let Some(session) = shown_by {
                     self.close(session, CloseReason::Overloaded);
                 }
+            }
+            Job::Revocation { from, list, .. } => {
+                self.pending.certificate_done(list.fingerprint());
+                self.refuse("revocations", "verifier_overloaded", from);
             }
             Job::Statement { from, statement, .. } => {
                 self.pending.statement_done(statement.digest());
@@ -234,6 +253,8 @@ impl Peer {
         match command {
             Command::Join { name, genesis } => self.join(now, name, genesis),
             Command::Leave { channel } => self.leave(now, channel),
+            Command::Renew { identity, chain } => self.renew(now, identity, chain),
+            Command::Revoke(list) => self.judge_list(None, list),
             Command::Shutdown => self.shut_down(now),
         }
     }

@@ -130,30 +130,24 @@ impl Peer {
             entry.order = (hello.incarnation, hello.dial);
         }
         entry.phase = Phase::Judging;
-        self.judge_certificate(now, session, true, hello.certificate);
+        self.judge_certificate(now, Some(session), hello.certificate);
     }
 
-    fn judge_certificate(&mut self, now: Now, session: SessionId, is_own: bool, chain: CertificateChain) {
+    fn judge_certificate(&mut self, now: Now, shown_by: Option<SessionId>, chain: CertificateChain) {
         let roster = self.roster.clone();
         let at = now.wall.as_seconds();
-        self.outbox.verify(Job::Certificate { session, is_own, chain, roster, at });
+        self.outbox.verify(Job::Certificate { shown_by, chain, roster, at });
     }
 
     /// Certificates that somebody passes on, before statements that mention their members.
-    pub(super) fn on_certificates(
-        &mut self,
-        now: Now,
-        session: SessionId,
-        from: MemberId,
-        chains: Vec<CertificateChain>,
-    ) {
+    pub(super) fn on_certificates(&mut self, now: Now, from: MemberId, chains: Vec<CertificateChain>) {
         for chain in chains {
             let fingerprint = chain.certificate.fingerprint();
             if self.identities.is_known(fingerprint) {
                 continue;
             }
             match self.pending.admit_certificate(from, fingerprint) {
-                Admission::Admitted => self.judge_certificate(now, session, false, chain),
+                Admission::Admitted => self.judge_certificate(now, None, chain),
                 Admission::Pending => {}
                 Admission::Full(reason) => self.refuse("certificate", reason, Some(from)),
             }
@@ -163,34 +157,55 @@ impl Peer {
     pub(super) fn handle_judged_certificate(
         &mut self,
         now: Now,
-        session: SessionId,
-        is_own: bool,
+        shown_by: Option<SessionId>,
         chain: CertificateChain,
         identity: Result<Identity, CertificateError>,
     ) {
         self.pending.certificate_done(chain.certificate.fingerprint());
-        let identity = identity.and_then(|identity| identity.require_role(Role::Peer).map(|()| identity));
-        match identity {
-            Ok(identity) => {
-                let member = identity.member;
-                if is_own && !self.has_room_for(session, member, identity.org) {
-                    self.refuse("session", "sessions_of_org_full", Some(member));
-                    return self.close(session, CloseReason::OrgQuota);
-                }
-                if let Kept::Full(reason) = self.keep_certificate(identity.clone(), chain) {
-                    self.refuse("certificate", reason, Some(member));
-                    // Without its certificate nothing that it says could be judged.
-                    return if is_own { self.close(session, CloseReason::OrgQuota) };
-                }
-                if is_own {
-                    self.accept_session(now, session, identity);
-                }
-                self.resume_waiting(now, member);
+        let identity = identity.and_then(|identity| {
+            identity.require_role(Role::Peer)?;
+            self.recheck_revocation(now, &chain)?;
+            Ok(identity)
+        });
+        match (identity, shown_by) {
+            (Ok(identity), shown_by) => self.on_accepted_certificate(now, shown_by, chain, identity),
+            (Err(error), Some(session)) => {
+                self.refuse("hello", refusal_reason(&error), None);
+                self.close(session, CloseReason::CertificateRefused(error.to_string()));
             }
-            Err(error) if is_own => self.close(session, CloseReason::CertificateRefused(error.to_string())),
             // Wrong under my roster and clock only: refused and counted, the relay is not to blame.
-            Err(error) => self.refuse("certificate", refusal_reason(&error), None),
+            (Err(error), None) => {
+                self.refuse("certificate", refusal_reason(&error), None);
+                self.on_refused_certificate(now, &chain, &error);
+            }
         }
+    }
+
+    fn on_accepted_certificate(
+        &mut self,
+        now: Now,
+        shown_by: Option<SessionId>,
+        chain: CertificateChain,
+        identity: Identity,
+    ) {
+        let member = identity.member;
+        if let Some(session) = shown_by
+            && !self.has_room_for(session, member, identity.org)
+        {
+            self.refuse("session", "sessions_of_org_full", Some(member));
+            return self.close(session, CloseReason::OrgQuota);
+        }
+        let kept = self.keep_certificate(identity.clone(), chain);
+        if let Kept::Full(reason) = kept {
+            self.refuse("certificate", reason, Some(member));
+            // Without its certificate nothing that a session's member says could be judged.
+            return shown_by.into_iter().for_each(|session| self.close(session, CloseReason::OrgQuota));
+        }
+        self.on_kept_certificate(now, &identity, kept);
+        if let Some(session) = shown_by {
+            self.accept_session(now, session, identity);
+        }
+        self.resume_waiting(now, member);
     }
 
     /// Whether an org may have one more inbound session; who we dialed ourselves is always welcome. Judged
@@ -234,6 +249,7 @@ impl Peer {
         self.outbox.event(Event::SessionReady { session, member, org: identity.org, is_dialed });
         let is_new = self.ready.insert(member, identity.org).is_none();
         self.tell_channels(session);
+        self.tell_revocations(session);
         if is_new {
             self.with_membership(now, membership::Input::SessionReady(member));
         }
@@ -284,6 +300,7 @@ impl Peer {
         if let Some(member) = lost {
             self.ready.remove(&member);
             self.pending.forget(member);
+            self.revocation_budget.forget(member);
             self.with_membership(now, membership::Input::SessionLost(member));
             self.refresh_neighbours(now);
         }

@@ -22,7 +22,7 @@ impl Peer {
             // Judged where sessions are: a second hello never comes here.
             Message::Hello(_) => {}
             Message::Channels(channels) => self.on_channels(now, session, channels),
-            Message::Certificates(chains) => self.on_certificates(now, session, from, chains),
+            Message::Certificates(chains) => self.on_certificates(now, from, chains),
             Message::WantCertificates(members) => self.on_want_certificates(from, &members),
             Message::Alives(records) => {
                 for record in records {
@@ -39,6 +39,9 @@ impl Peer {
                 self.with_membership(now, membership::Input::Question { from, subject, passed_on });
             }
             Message::Leave(leave) => self.take_in(now, from, SignedStatement::Leave(leave)),
+            Message::RevocationDigest(marks) => self.on_revocation_digest(from, &marks),
+            Message::WantRevocations(wanted) => self.on_want_revocations(now, from, &wanted),
+            Message::Revocations(lists) => self.on_revocations(from, lists),
             Message::Channel(channel, message) => self.on_channel_message(now, from, channel, message),
         }
     }

@@ -101,6 +101,14 @@ impl Dialing {
         }
     }
 
+    /// What made dials fail is over: the next ones wait for nothing.
+    pub fn forgive(&mut self, now: Monotonic) {
+        for attempt in self.attempts.values_mut() {
+            attempt.failures = 0;
+            attempt.not_before = attempt.not_before.min(now);
+        }
+    }
+
     /// This endpoint is my own: never dial it.
     pub fn is_mine(&mut self, endpoint: &Endpoint) {
         self.attempts.entry(endpoint.clone()).or_default().is_own = true;

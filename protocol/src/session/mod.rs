@@ -62,6 +62,15 @@ pub struct Config {
     pub pending_verifications_max: usize,
     /// The same that one session has caused. Default 2048 (derived: half, so that nobody takes all).
     pub pending_verifications_per_session: usize,
+    /// Bytes of revocation lists that are kept, in memory and on disk; a list beyond is refused. Default 2 MiB
+    /// (derived: eight of the largest; most have under 4 KiB).
+    pub revocation_bytes_max: usize,
+    /// KiB of revocation lists sent to one member per second; more is not answered. Default 512 (derived: one
+    /// of the largest, and small ones).
+    pub revocation_kib_per_second: u32,
+    /// How often revocation lists are compared with all sessions, and validity with the clock even when
+    /// nothing should expire: a clock may be set. Default 30 s (guess).
+    pub certificate_check_interval: Duration,
     /// Signed statements that a member may send per second. Default 1024 (derived: 4,096 members state
     /// something every 4 s). Beyond this rate and the two below a message is dropped and counted.
     pub statements_per_second: u32,
@@ -92,6 +101,9 @@ impl Default for Config {
             waiting_statements_per_session: 256,
             pending_verifications_max: 4096,
             pending_verifications_per_session: 2048,
+            revocation_bytes_max: 2 * 1024 * 1024,
+            revocation_kib_per_second: 512,
+            certificate_check_interval: Duration::from_secs(30),
             statements_per_second: 1024,
             certificates_per_second: 512,
             messages_per_second: 8192,

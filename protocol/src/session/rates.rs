@@ -153,6 +153,7 @@ fn measure(message: &Message) -> Option<(Measure, usize)> {
     match message {
         Message::Alives(records) => Some((Measure::Statements, records.len())),
         Message::Leave(_) => Some((Measure::Statements, 1)),
+        Message::Revocations(lists) => Some((Measure::Certificates, lists.len())),
         Message::Certificates(chains) => Some((Measure::Certificates, chains.len())),
         Message::Channel(_, ChannelMessage::States(states)) => Some((Measure::Statements, states.len())),
         Message::Channel(_, ChannelMessage::Leadership(_) | ChannelMessage::Leave(_)) => {

@@ -108,6 +108,16 @@ impl Sessions {
         Some((session, lost))
     }
 
+    /// A member has another certificate: it is what its session shows, and what others are to be sent.
+    pub fn renew(&mut self, identity: &Identity) {
+        for session in self.by_id.values_mut() {
+            session.certificates_sent.remove(&identity.member);
+            if session.identity().is_some_and(|shown| shown.member == identity.member) {
+                session.phase = Phase::Ready(identity.clone());
+            }
+        }
+    }
+
     /// The sessions in use, one a member, by member.
     pub fn ready(&self) -> impl Iterator<Item = (SessionId, &Session, &Identity)> {
         self.by_member.values().filter_map(|id| {

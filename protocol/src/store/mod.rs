@@ -37,6 +37,8 @@ pub enum MetaKey {
     Incarnation,
     /// High-water marks of other members' statements.
     Marks,
+    /// Revocation lists that were learned.
+    Revocations,
 }
 
 /// Where an envelope stands.

@@ -1,17 +1,17 @@
 //! Bytes to messages: every length, count and enum is checked before anything is kept.
 
 use super::message::{AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message};
-use super::message::{Push, Tip, WantBody, WantHeaders};
+use super::message::{Push, RevocationMark, Tip, WantBody, WantHeaders};
 use super::{
-    BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX, Signed,
-    Statement, proto,
+    BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
+    REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, proto,
 };
 use crate::ledger::{CertifiedHeader, HeaderError};
 use crate::types::{BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence};
 use bytes::Bytes;
-use ledgercast_crypto::Signature;
 use ledgercast_crypto::certificate::{Certificate, CertificateError};
 use ledgercast_crypto::digest::Digest;
+use ledgercast_crypto::{RevocationError, RevocationList, RevocationNumber, Signature};
 use prost::Message as _;
 use thiserror::Error;
 
@@ -54,6 +54,9 @@ pub enum DecodeError {
     /// A certificate is none.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A revocation list is none.
+    #[error(transparent)]
+    Revocation(#[from] RevocationError),
 }
 
 pub(super) fn digest(field: &'static str, bytes: &Bytes) -> Result<Digest, DecodeError> {
@@ -131,6 +134,11 @@ fn alive_record(wire: proto::AliveRecord) -> Result<AliveRecord, DecodeError> {
         Ok::<_, DecodeError>(InternalEndpoint { salt, endpoint: internal.endpoint.parse()? })
     });
     Ok(AliveRecord { alive: signed(required("alive", wire.alive)?)?, internal: internal.transpose()? })
+}
+
+fn revocation_mark(wire: &proto::RevocationMark) -> Result<RevocationMark, DecodeError> {
+    let number = RevocationNumber::from_bytes(&wire.number)?;
+    Ok(RevocationMark { authority: digest("authority", &wire.authority)?, number })
 }
 
 fn tip(wire: &proto::Tip) -> Result<Tip, DecodeError> {
@@ -235,6 +243,19 @@ impl Message {
                 passed_on: question.passed_on,
             },
             Wire::Leave(leave) => Self::Leave(signed(leave)?),
+            Wire::RevocationDigest(list) => {
+                let marks = bounded("revocation_digest", list.marks, 1, REVOCATION_MARKS_MAX)?;
+                Self::RevocationDigest(marks.iter().map(revocation_mark).collect::<Result<_, _>>()?)
+            }
+            Wire::WantRevocations(list) => {
+                let wanted = bounded("want_revocations", list.digests, 1, REVOCATION_MARKS_MAX)?;
+                let authority = |bytes: &Bytes| digest("digests", bytes);
+                Self::WantRevocations(wanted.iter().map(authority).collect::<Result<_, _>>()?)
+            }
+            Wire::Revocations(list) => {
+                let lists = bounded("revocations", list.lists, 1, REVOCATION_LISTS_MAX)?;
+                Self::Revocations(lists.into_iter().map(RevocationList::from_der).collect::<Result<_, _>>()?)
+            }
             Wire::Channel(frame) => {
                 let id = channel(&frame.channel)?;
                 Self::Channel(id, channel_message(required("channel", frame.message)?)?)

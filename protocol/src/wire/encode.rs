@@ -1,6 +1,6 @@
 //! Messages to bytes.
 
-use super::message::{AliveRecord, CertificateChain, ChannelMessage, Message, Tip};
+use super::message::{AliveRecord, CertificateChain, ChannelMessage, Message, RevocationMark, Tip};
 use super::{Signed, proto};
 use crate::types::{ChannelId, Mark, MemberId};
 use bytes::Bytes;
@@ -45,6 +45,13 @@ fn chain(chain: &CertificateChain) -> proto::CertificateChain {
     proto::CertificateChain {
         certificate: der(&chain.certificate),
         intermediates: chain.intermediates.iter().map(der).collect(),
+    }
+}
+
+fn revocation_mark(mark: &RevocationMark) -> proto::RevocationMark {
+    proto::RevocationMark {
+        authority: Bytes::copy_from_slice(mark.authority.as_bytes()),
+        number: Bytes::copy_from_slice(mark.number.as_bytes()),
     }
 }
 
@@ -134,6 +141,15 @@ impl Message {
                 Wire::Question(proto::Question { subject: Some(mark(subject)), passed_on: *passed_on })
             }
             Self::Leave(leave) => Wire::Leave(signed(leave)),
+            Self::RevocationDigest(list) => Wire::RevocationDigest(proto::RevocationMarkList {
+                marks: list.iter().map(revocation_mark).collect(),
+            }),
+            Self::WantRevocations(list) => Wire::WantRevocations(proto::DigestList {
+                digests: list.iter().map(|it| Bytes::copy_from_slice(it.as_bytes())).collect(),
+            }),
+            Self::Revocations(lists) => Wire::Revocations(proto::RevocationList {
+                lists: lists.iter().map(|list| list.der().clone()).collect(),
+            }),
             Self::Channel(id, message) => Wire::Channel(proto::ChannelFrame {
                 channel: channel(id),
                 message: Some(channel_message(message)),

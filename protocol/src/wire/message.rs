@@ -6,6 +6,7 @@ use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, Me
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
+use ledgercast_crypto::{RevocationList, RevocationNumber};
 
 /// The version of this wire format; sessions of another one end after `Hello`.
 pub const WIRE_VERSION: u32 = 1;
@@ -36,6 +37,12 @@ pub enum Message {
     },
     /// A member says good-bye.
     Leave(Signed<Leave>),
+    /// The newest revocation lists that the sender has and the receiver may know of.
+    RevocationDigest(Vec<RevocationMark>),
+    /// Asks for the revocation lists of these CAs.
+    WantRevocations(Vec<Digest>),
+    /// Revocation lists.
+    Revocations(Vec<RevocationList>),
     /// A message of a channel.
     Channel(ChannelId, ChannelMessage),
 }
@@ -105,6 +112,15 @@ pub struct CertificateChain {
     pub certificate: Certificate,
     /// Intermediates, if any.
     pub intermediates: Vec<Certificate>,
+}
+
+/// Which revocation list is meant: a CA's newest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationMark {
+    /// SHA-256 of the CA's public key.
+    pub authority: Digest,
+    /// The list's number.
+    pub number: RevocationNumber,
 }
 
 /// An alive with what travels beside it.
@@ -187,6 +203,7 @@ impl Message {
         match self {
             Self::Channel(_, ChannelMessage::Push(_)) => Lane::Data,
             Self::Channel(_, ChannelMessage::BodyFrame { .. } | ChannelMessage::Headers { .. }) => Lane::Pull,
+            Self::Revocations(_) => Lane::Pull,
             _ => Lane::Control,
         }
     }
@@ -212,6 +229,9 @@ impl Message {
             Self::WantAlives(_) => "want_alives",
             Self::Question { .. } => "question",
             Self::Leave(_) => "leave",
+            Self::RevocationDigest(_) => "revocation_digest",
+            Self::WantRevocations(_) => "want_revocations",
+            Self::Revocations(_) => "revocations",
             Self::Channel(_, message) => message.kind(),
         }
     }

@@ -17,8 +17,8 @@ mod statement;
 
 pub use decode::DecodeError;
 pub use message::{
-    AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message, Push, Tip, WIRE_VERSION,
-    WantBody, WantHeaders,
+    AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message, Push, RevocationMark,
+    Tip, WIRE_VERSION, WantBody, WantHeaders,
 };
 pub use signed::{Signed, Statement, Verified};
 pub use statement::{Alive, ChannelLeave, Leadership, Leave, StateInfo};
@@ -40,6 +40,12 @@ pub const CHILDREN_MAX: usize = 64;
 
 /// The most certificates that one frame carries.
 pub const CERTIFICATES_MAX: usize = 64;
+
+/// The most marks of revocation lists that one frame carries.
+pub const REVOCATION_MARKS_MAX: usize = 512;
+
+/// The most revocation lists that one frame carries.
+pub const REVOCATION_LISTS_MAX: usize = 4;
 
 /// Bytes of certificates after which a sender begins another frame: control frames have 64 KiB, and the
 /// largest chain fits beside nothing else.

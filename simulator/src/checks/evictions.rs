@@ -25,6 +25,8 @@ pub(crate) struct Evictions {
     /// Partitions: the group of each node.
     cuts: Vec<(Span, Vec<usize>)>,
     wild_clocks: BTreeSet<NodeId>,
+    /// Nodes whose certificate expires or is revoked: others end their sessions with them at that time.
+    outcasts: BTreeSet<NodeId>,
 }
 
 /// What a peer says of the member that it evicts, and what is true.
@@ -78,6 +80,11 @@ impl Evictions {
         };
     }
 
+    /// From now on others may expel this node for its certificate, and it sees them fall silent then.
+    pub(crate) fn set_outcast(&mut self, node: NodeId) {
+        self.outcasts.insert(node);
+    }
+
     pub(crate) fn on_evicted(
         &self,
         by: NodeId,
@@ -87,7 +94,7 @@ impl Evictions {
         let Judgement { at, silent_for, reason, expiry, connected_since } = *judgement;
         let was_connected = connected_since.is_some_and(|since| since + QUESTION <= at);
         let refused = |why: String| Err(Violation::FalseEviction { by, subject, silent_for, why });
-        if self.wild_clocks.contains(&subject) {
+        if self.wild_clocks.contains(&subject) || [by, subject].iter().any(|it| self.outcasts.contains(it)) {
             return Ok(());
         }
         let unreachable_in = |window| self.unreachable_in(by, subject, (at, window));
@@ -104,6 +111,9 @@ impl Evictions {
             }
             EvictionReason::Silence if was_connected && (mute_last + cut_last).is_zero() => {
                 refused(format!("it could be asked all through the last {QUESTION:?}"))
+            }
+            EvictionReason::Expired | EvictionReason::Revoked => {
+                refused("its certificate is valid for years".to_owned())
             }
             EvictionReason::Refused if mute.is_zero() => refused("its process ran all the time".to_owned()),
             _ => Ok(()),

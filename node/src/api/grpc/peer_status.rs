@@ -4,7 +4,6 @@ use crate::network::SessionCounters;
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
 use ledgercast_protocol::channel::ChannelConfig;
-use ledgercast_protocol::event::EvictionReason;
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, SessionSnapshot, Snapshot};
 use ledgercast_protocol::types::{Lane, MemberId, OrgId};
@@ -81,12 +80,7 @@ fn claimed_height(channel: &ChannelSnapshot, member: MemberId) -> Option<u64> {
 fn member(other: &MemberSnapshot, view: &Snapshot, height: u64) -> proto::MemberStatus {
     let (state, reason) = match other.status {
         MemberStatus::Alive => (proto::MemberState::Alive, ""),
-        MemberStatus::Evicted { reason: EvictionReason::Silence, .. } => {
-            (proto::MemberState::Evicted, "silence")
-        }
-        MemberStatus::Evicted { reason: EvictionReason::Refused, .. } => {
-            (proto::MemberState::Evicted, "refused")
-        }
+        MemberStatus::Evicted { reason, .. } => (proto::MemberState::Evicted, reason.name()),
         MemberStatus::Left => (proto::MemberState::Left, ""),
     };
     proto::MemberStatus {

@@ -1,7 +1,7 @@
 //! The peer's view and its events as JSON: ids as hex, times in milliseconds, names beside ids where known.
 
 use ledgercast_protocol::Event;
-use ledgercast_protocol::event::{BlockTrace, EvictionReason, FeedChange, Route, Source};
+use ledgercast_protocol::event::{BlockTrace, FeedChange, Route, Source};
 use ledgercast_protocol::feed::{FeedKind, SourceView};
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, Snapshot};
@@ -65,15 +65,8 @@ fn kind(kind: FeedKind) -> &'static str {
 pub(super) fn status(status: &MemberStatus) -> (&'static str, Option<&'static str>) {
     match status {
         MemberStatus::Alive => ("alive", None),
-        MemberStatus::Evicted { reason, .. } => ("evicted", Some(eviction(*reason))),
+        MemberStatus::Evicted { reason, .. } => ("evicted", Some(reason.name())),
         MemberStatus::Left => ("left", None),
-    }
-}
-
-fn eviction(reason: EvictionReason) -> &'static str {
-    match reason {
-        EvictionReason::Silence => "silence",
-        EvictionReason::Refused => "refused",
     }
 }
 
@@ -124,8 +117,18 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
             json!({
                 "member": member.to_string(),
                 "silent_ms": millis(*silent_for),
-                "reason": eviction(*reason),
+                "reason": reason.name(),
             }),
+        ),
+        Event::CertificateRenewed { member, valid_until } => {
+            ("certificate_renewed", json!({ "member": member.to_string(), "valid_until": valid_until }))
+        }
+        Event::OwnCertificateRefused { error } => {
+            ("own_certificate_refused", json!({ "reason": error.to_string() }))
+        }
+        Event::RevocationListTaken { issuer, number, revoked } => (
+            "revocation_list_taken",
+            json!({ "issuer": issuer, "number": number.to_string(), "revoked": revoked }),
         ),
         Event::MemberLeft { member } => ("member_left", json!({ "member": member.to_string() })),
         Event::Paused { lost } => ("paused", json!({ "lost_ms": millis(*lost) })),

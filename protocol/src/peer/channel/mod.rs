@@ -306,7 +306,7 @@ impl Channel {
             Verdict::Headers { from, config: _, headers } => self.handle_judged_headers(step, from, headers),
             Verdict::Body { from, header, block } => self.handle_judged_body(step, from, &header, block),
             Verdict::Overloaded(job) => self.handle_overloaded(step, job),
-            Verdict::Certificate { .. } | Verdict::Statement { .. } => {}
+            Verdict::Certificate { .. } | Verdict::Revocation { .. } | Verdict::Statement { .. } => {}
         }
     }
 

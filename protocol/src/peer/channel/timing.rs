@@ -77,7 +77,7 @@ impl Channel {
         match job {
             Job::Headers { from, .. } => self.give_up_headers(step, from),
             Job::Body { header, .. } => self.give_up_body(step, &header),
-            Job::Certificate { .. } | Job::Statement { .. } => {}
+            Job::Certificate { .. } | Job::Revocation { .. } | Job::Statement { .. } => {}
         }
     }
 

@@ -65,6 +65,7 @@ async fn run(org: &Org, seed: u8, address: SocketAddr, bootstrap: Option<SocketA
         verify_queue_max: 100,
         events_max: 100,
         store: Arc::new(MemoryStore::new()),
+        msp_watch: None,
     };
     let node = PeerNode::start(settings).await.unwrap();
     let config = ApiSection { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..ApiSection::default() };
