@@ -18,6 +18,7 @@ mod log;
 mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod msp_watch;
 pub mod network;
 pub mod orderer;
 pub mod peer;

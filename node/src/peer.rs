@@ -11,6 +11,7 @@ use crate::config::PeerFile;
 use crate::core::{Core, CoreHandle, Stopped, Surroundings};
 use crate::feed::{FeedConfig, Feeds};
 use crate::metrics::Metrics;
+use crate::msp_watch::{MspWatch, MspWatchSettings};
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle};
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
@@ -56,6 +57,8 @@ pub struct PeerSettings {
     pub events_max: usize,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
+    /// The identity's folder, to be looked at while the peer runs; `None`: it is read at the start only.
+    pub msp_watch: Option<MspWatchSettings>,
 }
 
 impl PeerSettings {
@@ -71,6 +74,7 @@ impl PeerSettings {
             verify_queue_max: config.verification.queue_max,
             events_max: config.operations.event_backlog_max,
             store,
+            msp_watch: None,
         }
     }
 }
@@ -198,6 +202,7 @@ impl PeerNode {
             metrics: Arc::clone(&metrics),
         };
         let peer = Peer::new(settings.protocol, own, restored, now, random_seed()?);
+        let watch = settings.msp_watch.map(|watch| MspWatch::new(watch, clock, &settings.msp));
         let (core, sources, handle) = Core::new(peer, around, events, input_receiver, settings.events_max);
         let stop = CancellationToken::new();
         let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
@@ -206,6 +211,15 @@ impl PeerNode {
             let _guard = guard;
             core.run(sources, core_stop).await;
         });
+        if let Some(watch) = watch {
+            let (watched, stop) = (handle.clone(), stop.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = watch.run(watched) => {}
+                }
+            });
+        }
         Ok(Arc::new(Self {
             clock,
             core: handle,
@@ -355,6 +369,7 @@ fn restore(store: &dyn BlockStore) -> Result<RestoredState, PeerError> {
     Ok(RestoredState {
         incarnation,
         marks: store.meta(MetaKey::Marks)?,
+        revocations: store.meta(MetaKey::Revocations)?,
         channels: channels.collect::<Result<_, _>>()?,
     })
 }

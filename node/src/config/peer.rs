@@ -16,6 +16,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -105,6 +106,9 @@ pub struct PeerSection {
     /// Folder of the identity.
     #[serde(default = "msp")]
     pub msp: PathBuf,
+    /// How often that folder is looked at for a renewed certificate and revocation lists.
+    #[serde(default = "msp_check_interval")]
+    pub msp_check_interval: HumanDuration,
     /// Where other peers are accepted.
     #[serde(default = "listen")]
     pub listen: Vec<SocketAddr>,
@@ -124,6 +128,10 @@ fn network_id() -> String {
 
 fn msp() -> PathBuf {
     "msp".into()
+}
+
+fn msp_check_interval() -> HumanDuration {
+    Duration::from_secs(10).into()
 }
 
 fn listen() -> Vec<SocketAddr> {
@@ -150,7 +158,7 @@ section! {
 section! {
     /// `[session]`.
     SessionSection => session::Config {
-        times { hello_timeout, dial_backoff_min, dial_backoff_max, excess_max }
+        times { hello_timeout, dial_backoff_min, dial_backoff_max, certificate_check_interval, excess_max }
         counts {
             held_frames_max: usize,
             dials_in_flight_max: usize,
@@ -162,6 +170,8 @@ section! {
             waiting_statements_per_session: usize,
             pending_verifications_max: usize,
             pending_verifications_per_session: usize,
+            revocation_bytes_max: usize,
+            revocation_kib_per_second: u32,
             statements_per_second: u32,
             certificates_per_second: u32,
             messages_per_second: u32,

@@ -10,9 +10,11 @@ pub(crate) use peer::peer;
 use crate::api::grpc::GrpcServer;
 use crate::api::operations::Operations;
 use crate::cli::Home;
+use crate::clock::Clock;
 use crate::config::{self, ConfigError, ConfigFile, StoreSection};
 use crate::failure::Failure;
 use crate::store::RocksDbStore;
+use ledgercast_crypto::Role;
 use ledgercast_crypto::msp::Msp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +52,12 @@ impl<T> Loaded<T> {
 
     fn msp(&self, path: &Path) -> Result<Msp, Failure> {
         Msp::load(&self.path(path)).map_err(Failure::refused)
+    }
+
+    /// What a start would refuse of the identity: its chain, its validity, its role.
+    fn check_identity(&self, msp: &Msp, role: Role) -> Result<(), Failure> {
+        let identity = msp.identity(Clock::start().now().wall.as_seconds()).map_err(Failure::refused)?;
+        identity.require_role(role).map_err(|error| Failure::refused(format!("{error}; {}", error.cure())))
     }
 
     fn store(&self, section: &StoreSection) -> Result<Arc<RocksDbStore>, Failure> {

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::follower::{FollowerNode, FollowerSettings};
 use crate::logging;
 use crate::orderer::{OrdererNode, OrdererSettings};
+use ledgercast_crypto::Role;
 use ledgercast_crypto::msp::Msp;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ pub(crate) fn orderer(home: &Home) -> Result<(), Failure> {
     let loaded: Loaded<OrdererFile> = load(home, "orderer.toml")?;
     let msp = loaded.msp(&loaded.config.orderer.msp)?;
     if home.check {
+        loaded.check_identity(&msp, Role::Orderer)?;
         println!("configuration and identity are in order");
         return Ok(());
     }

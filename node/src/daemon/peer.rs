@@ -8,7 +8,9 @@ use crate::cli::Home;
 use crate::config::PeerFile;
 use crate::failure::Failure;
 use crate::logging;
+use crate::msp_watch::MspWatchSettings;
 use crate::peer::{PeerError, PeerNode, PeerSettings};
+use ledgercast_crypto::Role;
 use ledgercast_crypto::msp::Msp;
 use ledgercast_protocol::peer::PeerConfig;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub(crate) fn peer(home: &Home) -> Result<(), Failure> {
         .protocol_config()
         .map_err(|wrong| loaded.wrong(wrong.section, wrong.key, wrong.error))?;
     if home.check {
+        loaded.check_identity(&msp, Role::Peer)?;
         println!("configuration and identity are in order");
         return Ok(());
     }
@@ -43,7 +46,11 @@ async fn run(
 ) -> Result<(), Failure> {
     let config = &loaded.config;
     let store = loaded.store(&config.store)?;
-    let settings = PeerSettings::new(config, protocol, msp.clone(), store);
+    let mut settings = PeerSettings::new(config, protocol, msp.clone(), store);
+    settings.msp_watch = Some(MspWatchSettings {
+        directory: loaded.path(&config.peer.msp),
+        interval: config.peer.msp_check_interval.get(),
+    });
     let node = PeerNode::start(settings).await.map_err(|error| refused_at_start(&loaded, error))?;
 
     let stop = CancellationToken::new();
