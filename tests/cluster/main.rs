@@ -8,6 +8,7 @@ mod delivery;
 mod feeds;
 mod input;
 mod isolation;
+mod openssl;
 mod refusals;
 mod shutdown;
 mod silence;

@@ -46,9 +46,14 @@ impl Cluster {
         let now = WallTime::from_millis(u64::try_from(millis).map_err(|error| error.to_string())?);
         let summary =
             testnet::write(&folder.join("network"), plan, now).map_err(|error| error.to_string())?;
+        Ok(Self::of(binaries, folder, summary, variables))
+    }
+
+    /// A network whose files somebody else has written; starts nothing.
+    pub fn of(binaries: Binaries, folder: &Path, summary: Summary, variables: &[(&str, &str)]) -> Self {
         let variables =
             variables.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Ok(Self { binaries, folder: folder.to_owned(), summary, variables, processes: BTreeMap::new() })
+        Self { binaries, folder: folder.to_owned(), summary, variables, processes: BTreeMap::new() }
     }
 
     /// What is where.
