@@ -130,7 +130,7 @@ fn of_two_revocation_lists_of_one_ca_the_higher_number_wins_whichever_comes_last
     Ok(())
 }
 
-/// C2, revocation lists: org 1 and org 3 share no channel
+/// Org 1 and org 3 share no channel.
 #[test]
 fn a_revocation_list_reaches_no_org_that_may_not_know_its_own() -> Outcome {
     let mut world =

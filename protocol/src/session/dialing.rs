@@ -3,7 +3,7 @@
 use super::Config;
 use crate::time::Monotonic;
 use crate::types::{Endpoint, MemberId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An endpoint worth dialing.
@@ -47,9 +47,8 @@ impl Dialing {
         has_session: impl Fn(MemberId) -> bool,
         mut takes_room: impl FnMut(&DialTarget) -> bool,
     ) -> Vec<DialTarget> {
-        self.attempts.retain(|endpoint, attempt| {
-            attempt.is_in_flight || wanted.iter().any(|target| target.endpoint == *endpoint)
-        });
+        let endpoints: BTreeSet<&Endpoint> = wanted.iter().map(|target| &target.endpoint).collect();
+        self.attempts.retain(|endpoint, attempt| attempt.is_in_flight || endpoints.contains(endpoint));
         let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
         let mut due = Vec::new();
         for target in wanted {

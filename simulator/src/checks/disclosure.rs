@@ -159,6 +159,12 @@ fn mentions_of(frame: proto::Frame) -> Mentions {
         Some(frame::Message::Question(question)) => found.marks(question.subject),
         Some(frame::Message::Leave(signed)) => found.signed(&signed, What::Name),
         Some(frame::Message::Channel(frame)) => found.channel(frame.message),
+        // They name CAs and serial numbers, no members.
+        Some(
+            frame::Message::RevocationDigest(_)
+            | frame::Message::WantRevocations(_)
+            | frame::Message::Revocations(_),
+        ) => {}
         Some(frame::Message::Channels(_)) | None => {}
     }
     found
