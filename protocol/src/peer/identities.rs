@@ -222,7 +222,9 @@ mod tests {
     fn who_is_needed_gives_way_to_nobody() {
         let mut table = Identities::new(8, 2);
         let needed = [certified(1, 1, 10), certified(1, 2, 10)];
-        needed.iter().for_each(|member| drop(insert(&mut table, member.clone())));
+        for member in &needed {
+            insert(&mut table, member.clone());
+        }
         let (identity, chain) = certified(1, 3, 10);
 
         let kept = table.insert(identity, chain, |_| true);
@@ -236,7 +238,9 @@ mod tests {
         let mut table = Identities::new(4, 3);
         let small = certified(1, 1, 10);
         insert(&mut table, small.clone());
-        (10..13).for_each(|key| drop(insert(&mut table, certified(2, key, 10))));
+        for key in 10..13 {
+            insert(&mut table, certified(2, key, 10));
+        }
 
         assert_eq!(insert(&mut table, certified(3, 30, 10)), Kept::New);
 
