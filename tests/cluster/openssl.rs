@@ -49,9 +49,9 @@ fn node(folder: &Path, name: &str, ports: &mut Ports) -> NodeSummary {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let member = msp.identity(now.as_secs()).expect("its chain is right").member.to_string();
     let is_peer = PEERS.contains(&name);
-    let listen = is_peer.then(|| ports.next());
+    let listen = is_peer.then(|| ports.take());
     let config = home.join(if is_peer { "peer.toml" } else { "orderer.toml" });
-    let (api, operations) = (ports.next(), ports.next());
+    let (api, operations) = (ports.take(), ports.take());
     NodeSummary { name: name.to_owned(), org: ORG.to_owned(), member, home, config, listen, api, operations }
 }
 
@@ -111,6 +111,7 @@ fn start(folder: &Path) -> Cluster {
     let summary = Summary {
         network_id: "openssl".to_owned(),
         orderers: vec![orderer],
+        followers: Vec::new(),
         peers,
         users,
         channels: vec![channel],

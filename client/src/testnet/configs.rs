@@ -31,7 +31,7 @@ pub(super) fn orderer(
     let home = org.folder().join("orderers").join(name);
     let name = format!("{name}.{}", org.org());
     let member = enrol(org, &home, &name, Role::Orderer, now)?;
-    let (api, operations) = (ports.next(), ports.next());
+    let (api, operations) = (ports.take(), ports.take());
     let config = home.join("orderer.toml");
     let role = if is_follower { "[orderer]\nfollow = true\n\n" } else { "" };
     let text = format!(
@@ -60,14 +60,14 @@ pub(super) fn peers(
     ports: &mut Ports,
     now: WallTime,
 ) -> Result<Vec<NodeSummary>, TestnetError> {
-    let listens: Vec<String> = (0..count).map(|_| ports.next()).collect();
+    let listens: Vec<String> = (0..count).map(|_| ports.take()).collect();
     let mut peers = Vec::new();
     for (index, listen) in listens.iter().enumerate() {
         let bootstrap = listens.get(usize::from(index == 0)).filter(|_| count > 1);
         let name = format!("peer{index}.{}", org.org());
         let home = org.folder().join(format!("peers/peer{index}"));
         let member = enrol(org, &home, &name, Role::Peer, now)?;
-        let (api, operations) = (ports.next(), ports.next());
+        let (api, operations) = (ports.take(), ports.take());
         let config = home.join("peer.toml");
         let node = NodeSummary {
             name,

@@ -24,8 +24,11 @@ impl Ports {
         Ok(Self((base..=u16::MAX).take(count).collect()))
     }
 
-    /// The next `127.0.0.1:port`.
-    pub(super) fn next(&mut self) -> String {
+    /// Takes the next one, as `127.0.0.1:port`.
+    ///
+    /// # Panics
+    /// When more are taken than were chosen: the caller counts them.
+    pub fn take(&mut self) -> String {
         let port = self.0.pop_front().expect("the plan counts the ports that are given out");
         format!("127.0.0.1:{port}")
     }
@@ -50,6 +53,6 @@ mod tests {
     fn a_base_port_starts_a_run() {
         let mut ports = Ports::choose(Some(7050), 2).unwrap();
 
-        assert_eq!([ports.next(), ports.next()], ["127.0.0.1:7050", "127.0.0.1:7051"]);
+        assert_eq!([ports.take(), ports.take()], ["127.0.0.1:7050", "127.0.0.1:7051"]);
     }
 }
