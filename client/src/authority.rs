@@ -141,8 +141,8 @@ impl OrgAuthority {
 }
 
 impl OrgAuthority {
-    /// Certifies a member's key anew, with the same name and role, and puts the certificate in the place of the
-    /// old one: a running process takes it up. The member stays the same.
+    /// Certifies a member's key anew, with the same name and role, and puts the certificate in the place of
+    /// the old one: a running process takes it up. The member stays the same.
     ///
     /// # Errors
     /// [`AuthorityError`] names the cause; the old certificate stays.

@@ -1,5 +1,6 @@
-//! Watches the identity's folder while the peer runs: a renewed certificate of the same key and new revocation
-//! lists come into force without a restart. What is wrong there is logged once, and changes nothing.
+//! Watches the identity's folder while the peer runs: a renewed certificate of the same key and new
+//! revocation lists come into force without a restart. What is wrong there is logged once, and changes
+//! nothing.
 
 use crate::clock::Clock;
 use crate::core::{CoreHandle, Stopped};
@@ -129,7 +130,7 @@ impl MspWatch {
         let complaint = error.to_string();
         if self.complaint.as_ref() != Some(&complaint) {
             let folder = self.settings.directory.display();
-            tracing::warn!(%folder, error = %complaint, "identity folder not taken up; what was in force stays");
+            tracing::warn!(%folder, error = %complaint, "identity folder not taken up");
             self.complaint = Some(complaint);
         }
     }

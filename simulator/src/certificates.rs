@@ -9,8 +9,8 @@ use ledgercast_protocol::input::Command;
 use std::time::Duration;
 
 impl World {
-    /// Certifies a node's key anew, valid until a time of the world's, and puts the certificate into its folder;
-    /// a running process takes it up at once.
+    /// Certifies a node's key anew, valid until a time of the world's, and puts the certificate into its
+    /// folder; a running process takes it up at once.
     ///
     /// # Errors
     /// [`Failure`] when an invariant breaks.

@@ -87,7 +87,8 @@ fn create_channel(
         &file,
         &format!(
             "name = \"trade\"\n[[orgs]]\nname = {ORG:?}\nmsp = \"peer0/msp\"\n[[orderers]]\norg = {ORG:?}\n\
-             certificate = \"orderer0/msp/signcerts/cert.pem\"\nmsp = \"orderer0/msp\"\nendpoint = {endpoint:?}\n"
+             certificate = \"orderer0/msp/signcerts/cert.pem\"\nmsp = \"orderer0/msp\"\n\
+             endpoint = {endpoint:?}\n"
         ),
     );
     let client = Client::new(&binaries.client, profile);

@@ -15,7 +15,8 @@ fn sessions(world: &World, node: NodeId) -> usize {
 #[test]
 fn of_two_sessions_of_one_dialer_that_cross_exactly_one_stays() -> Outcome {
     for seed in 0..40 {
-        // Node 1 dials node 0 at its internal endpoint, a bootstrap peer's, and at its external one, an anchor's.
+        // Node 1 dials node 0 at its internal endpoint, a bootstrap peer's, and at its external one, an
+        // anchor's.
         let mut world = World::builder(seed)
             .orgs(&[2])
             .channel("trade", &[0])

@@ -1,5 +1,6 @@
-//! Writes the folders that [`Msp::load`](crate::Msp::load) reads. Never overwrites but by [`replace_public`], and never creates a
-//! secret file with a mode that others could read, not even for a moment.
+//! Writes the folders that [`Msp::load`](crate::Msp::load) reads. Never overwrites but by
+//! [`replace_public`], and never creates a secret file with a mode that others could read, not even for a
+//! moment.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -83,8 +84,8 @@ pub fn write_new_public(file: &Path, text: &str) -> Result<(), IssueError> {
     write_new(file, text, 0o644)
 }
 
-/// Replaces a file of mode 0644 (less the umask), or writes it anew: a reader finds the old one or the new one,
-/// whole.
+/// Replaces a file of mode 0644 (less the umask), or writes it anew: a reader finds the old one or the new
+/// one, whole.
 ///
 /// # Errors
 ///

@@ -259,8 +259,8 @@ impl Peer {
         self.refresh_neighbours(now);
     }
 
-    /// Keeps one session a member; both sides choose alike: the one whose dialer has the smaller id, of two of
-    /// one dialer the one that it dialed later. Says whether `session` stays.
+    /// Keeps one session a member; both sides choose alike: the one whose dialer has the smaller id, of two
+    /// of one dialer the one that it dialed later. Says whether `session` stays.
     fn keep_one_session(&mut self, session: SessionId, member: MemberId, is_dialed: bool) -> bool {
         let Some(other) = self.sessions.of_member(member).filter(|other| *other != session) else {
             self.sessions.bind(member, session);

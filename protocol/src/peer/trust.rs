@@ -1,8 +1,8 @@
 //! Certificates while their members live: expiry, revocation and renewal act on sessions and on the view.
 //!
-//! A revocation list is judged like any statement of others: by its CA's signature, under my roster. It spreads
-//! by marks (which CA, which number): who has less asks. It is told to whom its org's members may be named to.
-//! Nothing here is an offence: what is wrong by my lists and my clock may be right elsewhere.
+//! A revocation list is judged like any statement of others: by its CA's signature, under my roster. It
+//! spreads by marks (which CA, which number): who has less asks. It is told to whom its org's members may
+//! be named to. Nothing here is an offence: what is wrong by my lists and my clock may be right elsewhere.
 
 use super::Peer;
 use super::identities::Kept;

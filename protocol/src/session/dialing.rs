@@ -38,8 +38,8 @@ impl Dialing {
     }
 
     /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
-    /// [`Dialing::connected`]; those that `takes_room` finds a place for. Endpoints that nobody wants any more
-    /// are forgotten, so the table stays as large as the list of wants.
+    /// [`Dialing::connected`]; those that `takes_room` finds a place for. Endpoints that nobody wants any
+    /// more are forgotten, so the table stays as large as the list of wants.
     pub fn due(
         &mut self,
         now: Monotonic,

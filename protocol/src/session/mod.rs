@@ -9,12 +9,12 @@
 //!
 //! Rules: the certificate's key must be the one that the transport has proven; its role must be peer; its org
 //! must be mine or share a channel with me. A session that shows no certificate in time is closed. Of two
-//! sessions with one member the one whose dialer has the smaller id stays, of two of one dialer the one that it
-//! dialed later, which its hello says: both sides choose alike, so one stays. Bootstrap and anchor endpoints
-//! are dialed for ever with capped back-off.
+//! sessions with one member the one whose dialer has the smaller id stays, of two of one dialer the one
+//! that it dialed later, which its hello says: both sides choose alike, so one stays. Bootstrap and anchor
+//! endpoints are dialed for ever with capped back-off.
 //!
-//! Limits: sessions (the transport's), of them inbound ones per org, held frames per session, dial attempts in
-//! flight, and what a member may say per second ([`Rates`]).
+//! Limits: sessions (the transport's), of them inbound ones per org, held frames per session, dial attempts
+//! in flight, and what a member may say per second ([`Rates`]).
 //! Resists: A1 (certificates of the session's own), A7 (sessions and certificates by org), A18.
 
 mod dialing;
@@ -62,8 +62,8 @@ pub struct Config {
     pub pending_verifications_max: usize,
     /// The same that one session has caused. Default 2048 (derived: half, so that nobody takes all).
     pub pending_verifications_per_session: usize,
-    /// Bytes of revocation lists that are kept, in memory and on disk; a list beyond is refused. Default 2 MiB
-    /// (derived: eight of the largest; most have under 4 KiB).
+    /// Bytes of revocation lists that are kept, in memory and on disk; a list beyond is refused. Default 2
+    /// MiB (derived: eight of the largest; most have under 4 KiB).
     pub revocation_bytes_max: usize,
     /// KiB of revocation lists sent to one member per second; more is not answered. Default 512 (derived: one
     /// of the largest, and small ones).

@@ -23,8 +23,8 @@ pub struct Session {
     pub key: PublicKey,
     /// The endpoint that we dialed, if we did.
     pub dialed: Option<Endpoint>,
-    /// Orders the sessions of one dialer: the life of its process, and which dial of that life this was. Known
-    /// to the listener once the dialer's hello has come.
+    /// Orders the sessions of one dialer: the life of its process, and which dial of that life this was.
+    /// Known to the listener once the dialer's hello has come.
     pub order: (Incarnation, u64),
     /// How far it is.
     pub phase: Phase,

@@ -32,8 +32,8 @@ pub struct Settings {
     /// Bytes of newest durable bodies kept for questions. Default 4 MiB (guess: what neighbours ask for in
     /// repair).
     pub recent_bytes_max: usize,
-    /// Newest durable bodies kept for questions; the oldest makes room. Default 1,024 (derived: one segment of
-    /// the window; beyond it small bodies would cost more in overhead than in bytes).
+    /// Newest durable bodies kept for questions; the oldest makes room. Default 1,024 (derived: one segment
+    /// of the window; beyond it small bodies would cost more in overhead than in bytes).
     pub recent_bodies_max: usize,
     /// Newest durable headers kept for questions. Default 256 (derived: one answer; about 100 KB).
     pub recent_headers_max: usize,
