@@ -24,5 +24,6 @@ pub mod orderer;
 pub mod peer;
 mod rpc;
 pub mod store;
+mod thinning;
 mod timers;
 mod verify_pool;
