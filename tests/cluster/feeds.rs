@@ -1,5 +1,6 @@
 //! Several orderers, real processes: failover, an org that is cut off, followers, catching up without any.
 
+use crate::censor::Censor;
 use crate::{DEADLINE, Network};
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::proxy::Proxy;
@@ -101,6 +102,43 @@ fn with_one_of_two_orderers_dead_the_leader_pulls_from_the_other_one() {
 
     network.cluster.start(&follower.name).expect("it starts again");
     wait_for_all(&network);
+}
+
+/// O3, A14: the source that org1 pulls from shows every header and no block from the fifth on.
+#[test]
+fn a_source_that_censors_is_changed_and_all_blocks_arrive() {
+    let mut network = Network::write_plan(&plan(), &[]);
+    let wires = with_wires(&network);
+    let summary = network.cluster.summary().clone();
+    let (orderer, censored) = (&summary.orderers[0], &summary.followers[0]);
+    network.cluster.start(&orderer.name).expect("the orderer starts");
+    network.cluster.join(&orderer.name, "trade").expect("it joins");
+    let reader = summary.users.iter().find(|user| user.org == "org1");
+    let reader = reader.expect("org1 has users").home.join("msp");
+    let upstream = orderer.api.parse().expect("an endpoint");
+    let _censor = Censor::start((&censored.api, &censored.home), (&upstream, &reader), 5);
+    wires[&orderer.api].cut();
+    let peers = network.cluster.peers_on("trade");
+    for peer in &peers {
+        network.cluster.start(peer).expect("it starts");
+        network.cluster.join(peer, "trade").expect("it joins");
+    }
+    let pulled = wait_for("org1 to pull from the censor", DEADLINE, || puller(&network)).expect("it does");
+    assert_eq!(pulled.1, censored.api);
+    wires[&orderer.api].mend();
+
+    for _ in 0..8 {
+        submit(&network, 1);
+    }
+
+    let tip = height(&network, &orderer.name);
+    assert!(tip > 6, "more blocks than the censor lets through");
+    network.cluster.wait_for_height(&peers, "trade", tip, DEADLINE).expect("all peers at the tip");
+    wait_for("the orderer that does not censor", DEADLINE, || match puller(&network)? {
+        (_, endpoint) if endpoint == orderer.api => Ok(()),
+        (_, endpoint) => Err(format!("still from {endpoint}")),
+    })
+    .expect("the source is changed");
 }
 
 /// L5, for a whole org
