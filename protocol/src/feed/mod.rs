@@ -18,7 +18,7 @@
 //!
 //! Limits: one stream to a source; blocks only as far as there is room; of headers the process takes no more
 //! than it has handled. Resists: sources that stall, withhold one block, show headers only, delay each block,
-//! or bring false ones (A14).
+//! or bring false ones (A14); floods of old headers, or of such as are far ahead.
 
 mod lag;
 mod pulling;
@@ -117,6 +117,8 @@ pub enum Input {
         /// Why, in snake case.
         reason: &'static str,
     },
+    /// What a stream shows is too far ahead to be of use yet: it rests, and nothing is held against it.
+    TooFar(FeedId),
     /// Draw the conclusions of whatever has changed; comes after every step.
     Check,
     /// The channel is left or stands still: close everything, for good.
@@ -215,6 +217,7 @@ impl State {
             Input::Opened(feed) => self.handle_opened(now, feed, out),
             Input::Ended { feed, cause } => self.handle_ended(now, feed, cause, out),
             Input::False { source, reason } => self.handle_false(now, source, reason, out),
+            Input::TooFar(feed) => self.handle_too_far(now, feed, out),
             Input::Check => self.settle(now, room, out),
             Input::Stop => self.handle_stop(out),
         }
@@ -282,6 +285,16 @@ impl State {
         }
     }
 
+    /// A stream that goes on to show what I cannot take would cost me more than a new one later.
+    fn handle_too_far(&mut self, now: Monotonic, feed: FeedId, out: &mut Outbox) {
+        if let Some(id) = self.source_of(feed) {
+            self.close(id, out);
+            if let Some(source) = self.sources.get_mut(&id) {
+                source.rest(now.saturating_add(self.config.backoff_max));
+            }
+        }
+    }
+
     fn handle_stop(&mut self, out: &mut Outbox) {
         self.is_stopped = true;
         for id in self.sources.keys().copied().collect::<Vec<_>>() {
@@ -302,7 +315,6 @@ impl State {
             return Turn::OutOfTurn;
         };
         let last = stream.last_header.replace(number);
-        stream.behind_since = None;
         source.progress();
         match last {
             None => Turn::First(id),

@@ -84,6 +84,11 @@ impl Source {
         self.failures = self.failures.saturating_add(1);
     }
 
+    /// It is left alone until then.
+    pub(super) fn rest(&mut self, until: Monotonic) {
+        self.rests_until = until;
+    }
+
     /// It lagged, withheld or lied: it is tried last for a while, longer each time in a row.
     pub(super) fn suspect(&mut self, now: Monotonic, config: &Config) {
         self.stream = None;

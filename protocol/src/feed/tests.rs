@@ -371,6 +371,39 @@ fn a_header_stream_that_stays_behind_is_changed() {
     assert_eq!(world.suspected().len(), 1);
 }
 
+#[test]
+fn a_stream_of_headers_far_ahead_rests_and_is_not_held_to_be_at_fault() {
+    let mut world = World::new(&["a"]);
+    world.open_all();
+    let (feed, _) = world.streams["a"];
+
+    world.input(Input::TooFar(feed));
+    world.run_for(1_900);
+    assert!(world.streams.is_empty());
+    world.run_for(200);
+
+    assert_eq!(world.followed(), ["a"]);
+    assert_eq!(world.suspected(), []);
+}
+
+#[test]
+fn a_stream_that_shows_old_headers_only_is_changed_though_it_never_rests() {
+    let mut world = World::new(&["a", "b"]);
+    world.open_all();
+    let first = world.followed();
+    let (feed, _) = world.streams[&first[0]];
+    let now = world.now();
+    world.here.proven.insert(1_000, now);
+
+    for number in 1..30 {
+        let (now, number) = (world.now(), BlockNumber::new(number));
+        world.step(|state, _, _, out| state.on_header(now, feed, number, out));
+        world.run_for(50);
+    }
+
+    assert_ne!(world.followed(), first);
+}
+
 /// O5
 #[test]
 fn other_sources_in_the_config_are_taken_at_once_and_known_ones_keep_their_streams() {

@@ -112,7 +112,8 @@ impl Channel {
             return self.handle_false_feed(step, source, "wrong_channel_or_length");
         }
         if number > self.window.end() {
-            return step.refuse("fed_header", "outside_window", None);
+            step.refuse("fed_header", "outside_window", None);
+            return self.with_feed(step, feed::Input::TooFar(feed));
         }
         let is_history = turn == Turn::First(source) && !self.feed.is_leading();
         self.prove(step, vec![header], Source::Orderer(source), is_history);
