@@ -1,6 +1,6 @@
 //! When members are evicted and when they are not.
 
-use super::world::{World, seconds};
+use super::world::{World, org, seconds};
 use crate::event::{Event, EvictionReason};
 use crate::membership::Input;
 use crate::types::MemberId;
@@ -301,4 +301,24 @@ fn the_evicted_are_dialed_once_per_retry_interval() {
 
     assert!(!tried.is_empty());
     assert!(tried.iter().all(|second| (25..30).contains(second) || (50..55).contains(second)), "{tried:?}");
+}
+
+/// C3: a session may outlive the last channel that two orgs shared; nothing is said on it any more.
+#[test]
+fn a_member_of_an_org_that_shares_nothing_any_more_is_asked_nothing() {
+    let mut world = World::new(&[1, 1, 2]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    world.nodes[0].shared = [org(1)].into();
+    let parted = world.now;
+
+    world.pause(2);
+    let subject = world.nodes[2].state.own_mark().unwrap();
+    world.inject(1, 0, Message::Question { subject, passed_on: false });
+    world.run_for(seconds(30));
+
+    let (me, other) = (world.id(0), world.id(2));
+    let told = world.sent.iter().filter(|(at, from, to, _)| *at > parted && (*from, *to) == (me, other));
+    assert_eq!(told.count(), 0);
+    assert_eq!(world.evictions(0, 2).len(), 1);
 }
