@@ -71,13 +71,7 @@ fn ten_blocks_reach_ten_peers_in_order_once_and_never_go_back() -> Outcome {
 
 #[test]
 fn a_burst_that_takes_seconds_reaches_ten_peers_by_push_alone() -> Outcome {
-    // The rule on leaders that withhold has a clock of its own, which a burst of seconds does not stop yet.
-    let mut world = World::builder(611)
-        .orgs(&[10])
-        .channel("trade", &[0])
-        .configure(|_, config| config.channel.withhold_timeout = seconds(60))
-        .build()?;
-    settle(&mut world, 10)?;
+    let mut world = settled(611, 10)?;
     world.set_links(LinkSettings { bits_per_second: 100_000_000, ..LinkSettings::lan() });
     let trade = world.channel("trade");
     let started = world.now();

@@ -221,6 +221,11 @@ impl State {
         self.pushed.is_some_and(|at| now.saturating_since(at) < self.config.frame_timeout)
     }
 
+    /// Until when the push of this block is waited for behind others of its burst that come; none: it is not.
+    pub fn push_awaited_until(&self, now: Monotonic, number: BlockNumber) -> Option<Monotonic> {
+        self.tasks.get(&number).and_then(|task| self.postponed(now, task))
+    }
+
     /// How many questions were asked in all.
     pub fn questions_sent(&self) -> u64 {
         self.questions_sent

@@ -111,8 +111,8 @@ impl Channel {
             return;
         }
         if self.window.number_of(hash).is_none() {
-            let is_history =
-                entry.as_ref().is_some_and(|entry| entry.is_history) && !self.is_overtaken_push(step, number);
+            let is_asked = entry.as_ref().is_some_and(|entry| entry.is_history);
+            let is_history = is_asked && !self.is_overtaken_push(step, number);
             let is_conflicting =
                 self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
             if is_conflicting {
@@ -122,13 +122,19 @@ impl Channel {
                 };
                 return step.refuse("header", "conflicting_header", member);
             }
-            self.handle_new_slot(step, &header, source);
+            self.handle_new_slot(step, &header, source, is_asked);
         }
         self.release_waiting(step, &header, entry);
     }
 
     /// A header is proven for the first time: others are told, its body is wanted.
-    fn handle_new_slot(&mut self, step: &mut Step<'_>, header: &VerifiedHeader, source: Source) {
+    fn handle_new_slot(
+        &mut self,
+        step: &mut Step<'_>,
+        header: &VerifiedHeader,
+        source: Source,
+        is_asked: bool,
+    ) {
         let tip = tip_of(header);
         let at = step.now.monotonic;
         let announcers = self.announce.take_announcers(tip);
@@ -151,7 +157,8 @@ impl Channel {
         let (body_bytes, is_history) = (slot.body_bytes(), slot.is_history);
         self.with_announce(step, announce::Input::Proven { tip, source: member });
         if !self.verify_fed(step, header) {
-            let is_pushed = !is_history && self.settings.dissemination.is_enabled && !self.feed.is_leading();
+            // A header that I had to ask for is no sign that its push should have begun by now.
+            let is_pushed = !is_asked && self.settings.dissemination.is_enabled && !self.feed.is_leading();
             if is_pushed {
                 self.push_watch.expect(tip.number, at);
             }

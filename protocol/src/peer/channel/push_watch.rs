@@ -47,14 +47,25 @@ impl PushWatch {
     }
 
     /// Draws the verdict on what is due. Whoever looks late was paused or busy and blames nobody for it.
-    /// `missing` tells of a block whose body is not here which members of my org have said to have it.
-    pub(super) fn look(&mut self, now: Monotonic, missing: impl Fn(BlockNumber) -> Option<Vec<MemberId>>) {
+    /// `missing` tells of a block whose body is not here which members of my org have said to have it;
+    /// `postponed` until when its push waits behind others that come.
+    pub(super) fn look(
+        &mut self,
+        now: Monotonic,
+        missing: impl Fn(BlockNumber) -> Option<Vec<MemberId>>,
+        postponed: impl Fn(BlockNumber) -> Option<Monotonic>,
+    ) {
         let timeout = self.timeout;
         let is_due = |since: &Monotonic| since.saturating_add(timeout) <= now;
         let due = self.awaited.iter().filter(|(_, since)| is_due(since));
         let due: Vec<(BlockNumber, Monotonic)> = due.map(|(number, since)| (*number, *since)).collect();
         for (number, since) in due {
             self.awaited.remove(&number);
+            if let Some(until) = postponed(number) {
+                let wait = until.saturating_since(now);
+                self.awaited.insert(number, since.saturating_add(wait));
+                continue;
+            }
             let is_late = now.saturating_since(since) > timeout + timeout / 2;
             if let Some(holders) = missing(number).filter(|_| !is_late) {
                 self.in_a_row = self.in_a_row.saturating_add(1);

@@ -82,11 +82,13 @@ impl Channel {
     fn look_for_pushes(&mut self, step: &mut Step<'_>) {
         let (window, org) = (&self.window, self.org);
         let own_org = step.neighbours.iter().filter(|neighbour| neighbour.org == org);
-        self.push_watch.look(step.now.monotonic, |number| {
+        let missing = |number| {
             let slot = window.slot(number).filter(|slot| !slot.is_whole())?;
             let holders = own_org.clone().map(|neighbour| neighbour.member);
             Some(holders.filter(|member| slot.committed_by.contains(member)).collect())
-        });
+        };
+        let (repair, now) = (&self.repair, step.now.monotonic);
+        self.push_watch.look(now, missing, |number| repair.push_awaited_until(now, number));
     }
 
     fn retry_jobs(&mut self, step: &mut Step<'_>) {
