@@ -122,16 +122,16 @@ impl State {
     pub(super) fn lag_due(&self, room: &dyn Room) -> Option<Monotonic> {
         let pull = self.pull.as_ref()?;
         let is_open = self.sources.get(&pull.source).is_some_and(Source::is_open);
-        if !is_open || self.sources.len() < 2 || pull.expected > pull.through {
+        // What others brought is not waited for, only the time that it takes on the stream.
+        let owed = pull.expected.max(pull.judged_below);
+        if !is_open || self.sources.len() < 2 || owed > pull.through {
             return None;
         }
-        if pull.expected < pull.judged_below {
-            return None;
-        }
-        let proven = room.proven(pull.expected)?;
+        let proven = room.proven(owed)?;
         let left = self.config.lag_allowance.saturating_sub(self.meter.sum());
-        let allowed = self.meter.allowed(proven.body_bytes).saturating_add(left);
-        Some(pull.waiting_since.max(proven.at).saturating_add(allowed))
+        let ahead = u32::try_from(owed.saturating_since(pull.expected)).unwrap_or(u32::MAX);
+        let bodies = self.meter.allowed(proven.body_bytes).saturating_mul(ahead.saturating_add(1));
+        Some(pull.waiting_since.max(proven.at).saturating_add(bodies).saturating_add(left))
     }
 
     /// Asks for as many blocks as there is room for, from the source that is best to ask.
