@@ -14,6 +14,7 @@ use crate::committer::Committer;
 use crate::feed::{Feeds, Handled};
 use crate::metrics::Metrics;
 use crate::network::{DialFailure, NetworkEvent, NetworkEvents, NetworkHandle};
+use crate::peer::Configs;
 use crate::timers::Timers;
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
@@ -61,6 +62,7 @@ pub(crate) struct Surroundings {
     pub(crate) pool: VerifyPool,
     pub(crate) committer: Committer,
     pub(crate) feeds: Feeds,
+    pub(crate) configs: Configs,
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -338,6 +340,13 @@ impl Core {
                 self.heights.send_modify(|heights| {
                     heights.insert(header.channel(), height);
                 });
+            }
+            Event::ConfigChanged { channel, number, config } => {
+                if let Ok(mut configs) = self.around.configs.lock()
+                    && let Some(history) = configs.get_mut(channel)
+                {
+                    history.apply(*number, Arc::clone(config));
+                }
             }
             Event::ChannelJoined { channel, height, .. } => self.heights.send_modify(|heights| {
                 heights.insert(*channel, *height);

@@ -4,6 +4,7 @@
 //! The tests run one after another: each starts seven processes, and two cores serve one network better than
 //! four.
 
+mod channel_life;
 mod delivery;
 mod feeds;
 mod input;

@@ -4,6 +4,8 @@ mod input;
 mod report;
 mod wait;
 
+pub(super) use wait::until_committed;
+
 use super::session::Session;
 use super::{Exit, Failure, Globals, Output};
 use crate::submit::{Submission, Submitter, Target};

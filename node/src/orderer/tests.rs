@@ -10,6 +10,7 @@ use ledgercast_protocol::store::{EnvelopePosition, MemoryStore, MetaKey, StoredC
 use ledgercast_protocol::types::{BlockNumber, Height};
 use std::future::Future;
 use std::sync::Condvar;
+use std::sync::Mutex;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -105,6 +106,10 @@ impl BlockStore for Bench {
         self.store.find_envelope(channel, envelope)
     }
 
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError> {
+        self.store.config_blocks(channel)
+    }
+
     fn put_meta(&self, key: MetaKey, value: &[u8]) -> Result<(), StoreError> {
         self.store.put_meta(key, value)
     }
@@ -119,7 +124,7 @@ fn msp(chain: &Chain, role: Role) -> Msp {
     let seed = *chain.orderer().seed_bytes();
     let Creator { certificate, key } = Creator::enrol(chain.authority(), "orderer1", role, seed);
     let org = OrgRoots::new("org1", vec![chain.authority().certificate().clone()]);
-    Msp { org, certificate, chain: Vec::new(), key, tls: None }
+    Msp { org, certificate, chain: Vec::new(), key, other_keys: Vec::new(), tls: None }
 }
 
 /// A channel that the orderer of `chain` orders for, with the same org.

@@ -119,7 +119,9 @@ impl State {
         let (subject, org, is_external) = (entry.alive.mark(), entry.org, entry.is_external());
         let witnesses = self.who_may_know(org, is_external, &[member], context);
         let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
-        let itself = context.sessions.contains_key(&member).then_some(member);
+        // A config may have parted our orgs since: then it is told nothing any more.
+        let may_ask = self.disclosure(context).may_tell(org, is_external, org);
+        let itself = (may_ask && context.sessions.contains_key(&member)).then_some(member);
         for to in witnesses.into_iter().map(|(witness, _)| witness).chain(itself) {
             out.send(to, Message::Question { subject, passed_on: false });
         }

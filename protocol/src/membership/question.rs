@@ -105,7 +105,8 @@ impl State {
             out.send(from, Message::Alives(vec![self.record(entry, org)]));
         }
         // Even so it is passed on: what I hold may be as old as what the asker holds.
-        if passed_on || !context.sessions.contains_key(&subject.member) {
+        let may_ask = disclosure.may_tell(entry.org, entry.is_external(), entry.org);
+        if passed_on || !may_ask || !context.sessions.contains_key(&subject.member) {
             return;
         }
         let held = entry.alive.mark();
