@@ -3,6 +3,7 @@
 use ledgercast_protocol::types::ChannelId;
 
 const CHANNEL_FIELD: u64 = 10;
+const CONFLICT_FIELD: u64 = 13;
 
 /// What a frame shows at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,9 @@ fn take_delimited_tag(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn session_kind(field: u64) -> Option<&'static str> {
+    if field == CONFLICT_FIELD {
+        return Some("conflict");
+    }
     let kinds = [
         "hello",
         "channels",

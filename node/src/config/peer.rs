@@ -150,7 +150,7 @@ section! {
 section! {
     /// `[session]`.
     SessionSection => session::Config {
-        times { hello_timeout, dial_backoff_min, dial_backoff_max }
+        times { hello_timeout, dial_backoff_min, dial_backoff_max, dial_patience }
         counts {
             held_frames_max: usize,
             dials_in_flight_max: usize,
@@ -184,6 +184,7 @@ section! {
             news_partners_max: usize,
             digest_partners: usize,
             members_max: usize,
+            members_per_org_max: usize,
             answer_budget_per_second: u32,
             relayed_questions_max: usize,
         }

@@ -11,11 +11,11 @@ use crate::output::{CloseReason, Output};
 use crate::session::{DialTarget, Phase};
 use crate::time::Now;
 use crate::timer::Timer;
-use crate::types::{Endpoint, Lane, MemberId, SessionId};
+use crate::types::{Endpoint, Lane, MemberId, OrgId, SessionId};
 use crate::wire::{CertificateChain, Hello, Message, WIRE_VERSION};
 use bytes::Bytes;
-use ledgercast_crypto::{CertificateError, Identity, PublicKey, Role};
-use std::collections::BTreeSet;
+use ledgercast_crypto::{CertificateError, Digest, Identity, PublicKey, Role};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Peer {
     pub(super) fn handle_opened(
@@ -292,8 +292,9 @@ impl Peer {
         }
         let wanted = self.dial_targets(now);
         let room = self.config.session.sessions_wanted_max.saturating_sub(self.sessions.len());
-        let ready = &self.ready;
-        let due = self.dialing.due(now.monotonic, &wanted, |member| ready.contains_key(&member), room);
+        let (ready, me) = (&self.ready, self.own.identity.member);
+        let has_session = |member| ready.contains_key(&member);
+        let due = self.dialing.due(now.monotonic, &wanted, has_session, |member| member < me, room);
         for target in due {
             let expect = target.member.and_then(|member| self.identities.identity(member));
             let expect = expect.map(Identity::public_key);
@@ -310,8 +311,9 @@ impl Peer {
             joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
         });
         let fixed = self.config.bootstrap.iter().cloned().chain(anchors);
-        let fixed = fixed.map(|endpoint| DialTarget { endpoint, member: None });
-        let members = self.membership.candidates_to_dial(now).into_iter();
+        let fixed =
+            fixed.map(|endpoint| DialTarget { member: self.membership.member_at(&endpoint), endpoint });
+        let members = self.in_dial_order(self.membership.candidates_to_dial(now)).into_iter();
         let members = members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member) });
         let mut seen = BTreeSet::new();
         // Members first: their key is known and checked; a fixed endpoint of the same address adds nothing.
@@ -319,6 +321,33 @@ impl Peer {
             .chain(fixed)
             .filter(|target| !mine.contains(&Some(&target.endpoint)) && seen.insert(target.endpoint.clone()))
             .collect()
+    }
+}
+
+impl Peer {
+    /// One of each org in turn, in an order that is another one at each peer: so that a view larger than my
+    /// number of sessions is kept in a part that no one else chooses alike, with all orgs in it.
+    fn in_dial_order(&self, members: Vec<(MemberId, Endpoint)>) -> Vec<(MemberId, Endpoint)> {
+        if members.len() <= self.config.session.sessions_wanted_max {
+            return members;
+        }
+        let me = self.member();
+        let rank = |member: MemberId| Digest::of_parts(&[me.as_bytes(), member.as_bytes()]);
+        let mut ranked: Vec<(Digest, MemberId, Endpoint)> =
+            members.into_iter().map(|(member, endpoint)| (rank(member), member, endpoint)).collect();
+        ranked.sort_unstable_by_key(|(rank, ..)| *rank);
+        let mut of_org: BTreeMap<Option<OrgId>, usize> = BTreeMap::new();
+        let mut in_turn: Vec<(usize, MemberId, Endpoint)> = ranked
+            .into_iter()
+            .map(|(_, member, endpoint)| {
+                let org = self.identities.identity(member).map(|identity| identity.org);
+                let turn = of_org.entry(org).or_default();
+                *turn += 1;
+                (*turn, member, endpoint)
+            })
+            .collect();
+        in_turn.sort_by_key(|(turn, ..)| *turn);
+        in_turn.into_iter().map(|(_, member, endpoint)| (member, endpoint)).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Peer;
 use crate::feed::SourceView;
-use crate::membership::MemberStatus;
+use crate::membership::{Endpoints, MemberStatus};
 use crate::time::Now;
 use crate::types::{
     ChannelId, ChannelName, Endpoint, Incarnation, MemberId, Neighbour, OrgId, Sequence, SessionId,
@@ -22,6 +22,10 @@ pub struct Snapshot {
     pub org_name: String,
     /// The life of this process.
     pub incarnation: Incarnation,
+    /// Whether most members of most orgs look wrong by time, so that my own clock is suspect.
+    pub is_clock_suspect: bool,
+    /// If my own identity is in use twice: both endpoints.
+    pub duplicate: Option<Endpoints>,
     /// Names of all orgs that I know.
     pub org_names: BTreeMap<OrgId, String>,
     /// Other members, alive, evicted or gone.
@@ -53,6 +57,8 @@ pub struct MemberSnapshot {
     pub silent_for: Duration,
     /// Whether a session with it is open.
     pub is_connected: bool,
+    /// If its identity is in use twice: both endpoints.
+    pub duplicate: Option<Endpoints>,
 }
 
 /// An open session.
@@ -104,7 +110,9 @@ impl Peer {
             member: self.own.identity.member,
             org: self.own.identity.org,
             org_name: self.own.identity.org_name.clone(),
-            incarnation: self.incarnation,
+            incarnation: self.incarnation(),
+            is_clock_suspect: self.membership.is_clock_suspect(),
+            duplicate: self.membership.duplicate(self.member()).cloned(),
             org_names: self.roster.orgs().map(|(id, org)| (*id, org.name.clone())).collect(),
             members: self.member_snapshots(),
             sessions: self.session_snapshots(),
@@ -129,6 +137,7 @@ impl Peer {
                 status: view.status,
                 silent_for: view.silent_for,
                 is_connected: self.ready.contains_key(&view.member),
+                duplicate: self.membership.duplicate(view.member).cloned(),
             })
             .collect()
     }

@@ -3,7 +3,7 @@
 use super::Config;
 use crate::time::Monotonic;
 use crate::types::{Endpoint, MemberId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// An endpoint worth dialing.
@@ -37,7 +37,8 @@ impl Dialing {
         Self { config, attempts: BTreeMap::new() }
     }
 
-    /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
+    /// Which of the wanted endpoints to dial now. To whom `dials_me` says that it dials first, I leave it for a
+    /// while. They count as under way until [`Dialing::failed`] or
     /// [`Dialing::connected`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
     /// the table stays as large as the list of wants.
     pub fn due(
@@ -45,15 +46,19 @@ impl Dialing {
         now: Monotonic,
         wanted: &[DialTarget],
         has_session: impl Fn(MemberId) -> bool,
+        dials_me: impl Fn(MemberId) -> bool,
         room: usize,
     ) -> Vec<DialTarget> {
-        self.attempts.retain(|endpoint, attempt| {
-            attempt.is_in_flight || wanted.iter().any(|target| target.endpoint == *endpoint)
-        });
+        let patience = now.saturating_add(self.config.dial_patience);
+        let endpoints: BTreeSet<&Endpoint> = wanted.iter().map(|target| &target.endpoint).collect();
+        self.attempts.retain(|endpoint, attempt| attempt.is_in_flight || endpoints.contains(endpoint));
         let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
         let mut due = Vec::new();
         for target in wanted {
-            let attempt = self.attempts.entry(target.endpoint.clone()).or_default();
+            let is_patient = target.member.is_some_and(&dials_me);
+            let first =
+                || Attempt { not_before: if is_patient { patience } else { now }, ..Attempt::default() };
+            let attempt = self.attempts.entry(target.endpoint.clone()).or_insert_with(first);
             let is_connected = target.member.or(attempt.answered_by).is_some_and(&has_session);
             let is_late_enough = attempt.not_before <= now;
             if is_connected || attempt.is_own || attempt.is_in_flight || !is_late_enough {
@@ -136,10 +141,10 @@ mod tests {
         let mut waits = Vec::new();
 
         for _ in 0..9 {
-            assert_eq!(dialing.due(now, &wanted, |_| false, 64), wanted);
+            assert_eq!(dialing.due(now, &wanted, |_| false, |_| false, 64), wanted);
             dialing.failed(now, &wanted[0].endpoint);
             let mut next = now;
-            while dialing.due(next, &wanted, |_| false, 64).is_empty() {
+            while dialing.due(next, &wanted, |_| false, |_| false, 64).is_empty() {
                 next = next.saturating_add(Duration::from_millis(500));
             }
             waits.push(next.saturating_since(now).as_millis());
@@ -156,11 +161,22 @@ mod tests {
         let wanted = [target(1, Some(1)), target(2, Some(2))];
         let connected = wanted[1].member;
 
-        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
-        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, 64);
+        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| false, 64);
+        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| false, 64);
 
         assert_eq!(first, [wanted[0].clone()]);
         assert_eq!(second, []);
+    }
+
+    #[test]
+    fn who_dials_first_is_left_the_time_to_do_so() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, Some(1)), target(2, Some(2))];
+        let dials_me = |member| Some(member) == wanted[0].member;
+
+        assert_eq!(dialing.due(at(0), &wanted, |_| false, dials_me, 64), [wanted[1].clone()]);
+        assert_eq!(dialing.due(at(499), &wanted, |_| false, dials_me, 64), []);
+        assert_eq!(dialing.due(at(500), &wanted, |_| false, dials_me, 64), [wanted[0].clone()]);
     }
 
     #[test]
@@ -168,11 +184,11 @@ mod tests {
         let mut dialing = Dialing::new(Config::default());
         let wanted = [target(1, None)];
         let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
-        dialing.due(at(0), &wanted, |_| false, 64);
+        dialing.due(at(0), &wanted, |_| false, |_| false, 64);
         dialing.connected(&wanted[0].endpoint);
         dialing.answered(at(0), &wanted[0].endpoint, member);
 
-        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, 64), []);
-        assert_eq!(dialing.due(at(1000), &wanted, |_| false, 64), wanted);
+        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| false, 64), []);
+        assert_eq!(dialing.due(at(1000), &wanted, |_| false, |_| false, 64), wanted);
     }
 }

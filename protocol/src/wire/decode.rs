@@ -1,10 +1,12 @@
 //! Bytes to messages: every length, count and enum is checked before anything is kept.
 
-use super::message::{AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message};
+use super::message::{
+    AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message,
+};
 use super::message::{Push, Tip, WantBody, WantHeaders};
 use super::{
-    BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX, Signed,
-    Statement, proto,
+    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
+    Signed, Statement, proto,
 };
 use crate::ledger::{CertifiedHeader, HeaderError};
 use crate::types::{BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence};
@@ -45,6 +47,9 @@ pub enum DecodeError {
         /// The limit.
         max: usize,
     },
+    /// One process can have made both alives, or they are of two members.
+    #[error("the two alives do not exclude each other")]
+    NoConflict,
     /// An endpoint is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -131,6 +136,15 @@ fn alive_record(wire: proto::AliveRecord) -> Result<AliveRecord, DecodeError> {
         Ok::<_, DecodeError>(InternalEndpoint { salt, endpoint: internal.endpoint.parse()? })
     });
     Ok(AliveRecord { alive: signed(required("alive", wire.alive)?)?, internal: internal.transpose()? })
+}
+
+fn conflict(wire: proto::Conflict) -> Result<Conflict, DecodeError> {
+    let first = alive_record(required("first", wire.first)?)?;
+    let second = alive_record(required("second", wire.second)?)?;
+    match Alive::exclude_each_other(&first.alive, &second.alive) {
+        true => Ok(Conflict { first, second }),
+        false => Err(DecodeError::NoConflict),
+    }
 }
 
 fn tip(wire: &proto::Tip) -> Result<Tip, DecodeError> {
@@ -233,6 +247,7 @@ impl Message {
                 passed_on: question.passed_on,
             },
             Wire::Leave(leave) => Self::Leave(signed(leave)?),
+            Wire::Conflict(pair) => Self::Conflict(conflict(pair)?),
             Wire::Channel(frame) => {
                 let id = channel(&frame.channel)?;
                 Self::Channel(id, channel_message(required("channel", frame.message)?)?)

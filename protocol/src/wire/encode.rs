@@ -132,6 +132,10 @@ impl Message {
                 Wire::Question(proto::Question { subject: Some(mark(subject)), passed_on: *passed_on })
             }
             Self::Leave(leave) => Wire::Leave(signed(leave)),
+            Self::Conflict(conflict) => Wire::Conflict(proto::Conflict {
+                first: Some(alive_record(&conflict.first)),
+                second: Some(alive_record(&conflict.second)),
+            }),
             Self::Channel(id, message) => Wire::Channel(proto::ChannelFrame {
                 channel: channel(id),
                 message: Some(channel_message(message)),

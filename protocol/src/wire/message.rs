@@ -36,6 +36,8 @@ pub enum Message {
     },
     /// A member says good-bye.
     Leave(Signed<Leave>),
+    /// Proof that a member's identity is in use twice.
+    Conflict(Conflict),
     /// A message of a channel.
     Channel(ChannelId, ChannelMessage),
 }
@@ -110,6 +112,15 @@ pub struct AliveRecord {
     pub alive: Signed<Alive>,
     /// Inside the member's org only.
     pub internal: Option<InternalEndpoint>,
+}
+
+/// Two alives of one member that one process cannot have made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// One of them.
+    pub first: AliveRecord,
+    /// The other.
+    pub second: AliveRecord,
 }
 
 /// A member's endpoint inside its org.
@@ -199,6 +210,7 @@ impl Message {
             Self::WantAlives(_) => "want_alives",
             Self::Question { .. } => "question",
             Self::Leave(_) => "leave",
+            Self::Conflict(_) => "conflict",
             Self::Channel(_, message) => message.kind(),
         }
     }
@@ -208,6 +220,7 @@ impl Message {
         match self {
             Self::Alives(records) => records.iter().map(|record| record.alive.statement().member).collect(),
             Self::Leave(leave) => vec![leave.statement().member],
+            Self::Conflict(conflict) => vec![conflict.first.alive.statement().member],
             Self::Channel(_, ChannelMessage::States(states)) => {
                 states.iter().map(|state| state.statement().member).collect()
             }
