@@ -48,7 +48,7 @@ pub(crate) fn log(event: &Event) {
             tracing::info!(peer = %member.short(), %incarnation, "a newer life ends the identity alarm");
         }
         Event::IncarnationRaised { incarnation } => {
-            tracing::warn!(%incarnation, "an earlier life of this peer was ahead of it; it goes on after that");
+            tracing::warn!(%incarnation, "an earlier life of this peer was ahead of it");
         }
         Event::ClockSuspect { is_suspect: true, wrong, members } => {
             tracing::error!(wrong, members, "this host's clock is suspect; nobody is evicted");

@@ -133,7 +133,7 @@ fn judgement(world: &mut World, subject: NodeId, mute: &[NodeId]) -> Result<(Dur
 
 fn evicted_at(world: &World, judge: NodeId, subject: MemberId, since: Duration) -> Option<Duration> {
     let events = world.events(judge).iter().rev().take_while(|(at, _)| *at >= since);
-    let mut evictions = events
+    let evictions = events
         .filter(|(_, event)| matches!(event, Event::MemberEvicted { member, .. } if *member == subject));
     evictions.last().map(|(at, _)| *at)
 }

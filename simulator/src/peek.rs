@@ -4,6 +4,7 @@ use ledgercast_protocol::types::ChannelId;
 
 const CHANNEL_FIELD: u64 = 10;
 const CONFLICT_FIELD: u64 = 13;
+const HEARTBEAT_FIELD: u64 = 14;
 
 /// What a frame shows at a glance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,10 @@ fn take_delimited_tag(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 fn session_kind(field: u64) -> Option<&'static str> {
-    if field == CONFLICT_FIELD {
-        return Some("conflict");
+    match field {
+        CONFLICT_FIELD => return Some("conflict"),
+        HEARTBEAT_FIELD => return Some("heartbeat"),
+        _ => {}
     }
     let kinds = [
         "hello",

@@ -111,6 +111,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("want_alives", Message::WantAlives(vec![member(1)])),
         ("question", Message::Question { subject: mark(3), passed_on: true }),
         ("leave", Message::Leave(leave)),
+        ("heartbeat", Message::Heartbeat { incarnation, sequence }),
         ("conflict", Message::Conflict(Conflict { first: alive(12), second: alive(13) })),
         ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
         ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),

@@ -75,7 +75,7 @@ fn a_peer_that_is_installed_anew_with_a_slower_clock_rejoins_at_once() -> Outcom
     world.set_clock_skew(owner, -120_000);
     world.restart_empty(owner)?;
 
-    world.run_until("five see each other again", seconds(10), |world| world.see_each_other(&nodes(0..5)))?;
+    world.run_until("five see each other again", seconds(30), |world| world.see_each_other(&nodes(0..5)))?;
     world.run_for(seconds(60))?;
     assert!(world.see_each_other(&nodes(0..5)), "and it stays a member");
     Ok(())

@@ -181,8 +181,10 @@ section! {
         counts {
             question_witnesses: usize,
             push_partners_max: usize,
+            push_intervals_max: usize,
             news_partners_max: usize,
             digest_partners: usize,
+            meshed_digest_intervals: usize,
             members_max: usize,
             members_per_org_max: usize,
             answer_budget_per_second: u32,

@@ -30,14 +30,17 @@ impl State {
         if self.has_left {
             return;
         }
+        self.outlive_silent(now, context, out);
         let entitled = self.who_may_know(self.own.org, self.own.external.is_some(), &[], context);
         if !entitled.is_empty() {
             self.sign_alive(now, context);
         }
-        for (to, org) in sampling::sample(&mut self.random, entitled, self.config.push_partners_max) {
-            self.send_own(to, org, out);
+        self.tell_alive(entitled, out);
+        self.intervals_since_digest += 1;
+        if self.intervals_since_digest >= self.digest_intervals(context) {
+            self.intervals_since_digest = 0;
+            self.send_digests(context, out);
         }
-        self.send_digests(context, out);
     }
 
     /// The other side learns of me and compares views at once.
@@ -175,6 +178,9 @@ impl State {
         let asked = held.filter(|_| !is_back).and_then(|entry| entry.asked);
         let asked = asked.filter(|asked| heard < asked.awake && silence >= self.least_silence(asked.reason));
         let refused_at = held.and_then(|entry| entry.refused_at);
+        let is_same_life =
+            |entry: &&Entry| entry.alive.statement().incarnation == alive.statement().incarnation;
+        let beat = held.filter(is_same_life).map(|entry| entry.beat).unwrap_or_default();
         let entry = Entry {
             org,
             alive,
@@ -183,6 +189,7 @@ impl State {
             last_news: now.monotonic,
             age_then: age,
             heard,
+            beat,
             asked,
             refused_at,
             gone: Duration::ZERO,

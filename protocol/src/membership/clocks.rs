@@ -1,7 +1,7 @@
 //! Whose wall clock is wrong: a member's or mine. When most members of most orgs look wrong, it is mine.
 //!
-//! Only what a member says of its own time on its own session counts, so a liar can make itself look wrong and
-//! nobody else. While my clock is suspect I evict nobody.
+//! Only what a member says of its own time on its own session counts, so a liar can make itself look wrong
+//! and nobody else. While my clock is suspect I evict nobody.
 //!
 //! Bounds: one entry a session.
 

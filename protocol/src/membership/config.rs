@@ -23,15 +23,20 @@ pub struct Config {
     pub awake_lateness_max: Duration,
     /// How far clocks of honest members may differ. Guess: NTP keeps them within a second.
     pub clock_skew_max: Duration,
-    /// How many sessions my alive is pushed to per interval; the rest learns it from digests. Derived: all in
-    /// small networks; 128 members at 200 bytes per alive stay below 2 KB/s.
+    /// How many sessions my signed alive is pushed to per interval, in turn; the others get a heartbeat.
+    /// Guess: enough that digests find it everywhere in the next intervals.
     pub push_partners_max: usize,
+    /// Each session is pushed a signed alive at least once in so many intervals, so that what is held of me
+    /// stays young enough to be passed on. Derived: a minute, a fifth of the clock skew.
+    pub push_intervals_max: usize,
     /// How many sessions a piece of news (joined, returned, restarted, left) is forwarded to. Derived:
     /// reaches all of 1,000 members in five hops with high probability.
     pub news_partners_max: usize,
     /// How many sessions are sent a digest per interval. Derived: push–pull doubles who knows in each
     /// interval.
     pub digest_partners: usize,
+    /// In a full mesh, where heartbeats tell who is alive, digests are sent once in so many intervals. Guess.
+    pub meshed_digest_intervals: usize,
     /// Time between two writes of the high-water marks. Guess: one small write.
     pub marks_interval: Duration,
     /// Time between two attempts to reach an evicted member. Derived: the expiry.
@@ -63,9 +68,11 @@ impl Default for Config {
             awake_tick: Duration::from_millis(500),
             awake_lateness_max: Duration::from_secs(1),
             clock_skew_max: Duration::from_secs(300),
-            push_partners_max: 16,
+            push_partners_max: 4,
+            push_intervals_max: 12,
             news_partners_max: 4,
             digest_partners: 1,
+            meshed_digest_intervals: 4,
             marks_interval: Duration::from_secs(10),
             evicted_retry_interval: Duration::from_secs(25),
             forget_after: Duration::from_secs(500),

@@ -18,6 +18,12 @@ pub(super) const DIGEST_MARKS_MAX: usize = 1024;
 pub(super) const FRAME_ALIVES_MAX: usize = 64;
 
 impl State {
+    /// In how many alive intervals digests are sent once.
+    pub(super) fn digest_intervals(&self, context: &Context<'_>) -> usize {
+        let is_meshed = self.members.alive().all(|(member, _)| context.sessions.contains_key(&member));
+        if is_meshed { self.config.meshed_digest_intervals } else { 1 }
+    }
+
     pub(super) fn send_digests(&mut self, context: &Context<'_>, out: &mut Outbox) {
         let disclosure = self.disclosure(context);
         let ready = context.sessions.iter().map(|(member, org)| (*member, *org));
@@ -33,7 +39,7 @@ impl State {
         let told = alive.filter(|(_, entry)| disclosure.may_tell(entry.org, entry.is_external(), org));
         let mine = disclosure.may_tell(self.own.org, self.own.external.is_some(), org);
         let mine = self.own_mark().filter(|_| mine);
-        let marks: Vec<Mark> = mine.into_iter().chain(told.map(|(_, entry)| entry.alive.mark())).collect();
+        let marks: Vec<Mark> = mine.into_iter().chain(told.map(|(_, entry)| entry.newest_mark())).collect();
         let marks = match marks.len() > DIGEST_MARKS_MAX {
             true => sampling::sample(&mut self.random, marks, DIGEST_MARKS_MAX),
             false => marks,
@@ -62,17 +68,18 @@ impl State {
         self.send_records(from, records, out);
         let skew = self.config.clock_skew_max;
         let is_wanted = |mark: &Mark| {
-            let known = self.marks.order(mark.member);
+            let heard = self.members.get(mark.member).map(|entry| entry.newest_mark().order());
+            let known = self.marks.order(mark.member).max(heard);
             let is_plausible = mark.incarnation.started_at() <= now.wall.saturating_add(skew)
                 || known.is_some_and(|(incarnation, _)| incarnation >= mark.incarnation);
             let known = if mark.member == self.own.member {
                 // Newer than mine, it is of an earlier life or somebody else's.
-                Some((self.incarnation, self.sequence)).filter(|_| self.duplicate(mark.member).is_none())
+                self.in_my_name.map(|(heard, _)| heard).max(Some((self.incarnation, self.sequence)))
             } else {
                 known
             };
             let is_newer = known.is_none_or(|known| known < mark.order());
-            is_plausible && is_newer && (mark.member != self.own.member || known.is_some())
+            is_plausible && is_newer
         };
         let mut wanted: Vec<MemberId> =
             theirs.values().filter(|mark| is_wanted(mark)).map(|mark| mark.member).collect();

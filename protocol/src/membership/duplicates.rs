@@ -7,7 +7,8 @@
 //! The owner itself finds an alive of its own that it did not sign. Signed before its process started, it is
 //! of an earlier life that this disk does not remember (new disk, restored copy): the owner takes a newer
 //! incarnation. Signed later, somebody else speaks in its name: the owner signs another alive of the same
-//! order, and the two are the proof.
+//! order, and the two are the proof. When nothing newer follows, that somebody is gone, and the owner takes a
+//! newer incarnation as well.
 //!
 //! Bounds: one alarm a member and alive interval, at most as many as members; beyond, refused and counted.
 
@@ -24,6 +25,12 @@ use crate::wire::{Alive, Conflict, InternalEndpoint, Message, Signed, Verified};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// A proof goes to so many sessions of each that has it. Derived: of any number of members, one in e¹⁶ misses it.
+const PROOF_PARTNERS: usize = 16;
+
+/// A copy that runs is heard of within so many alive intervals.
+const SILENT_INTERVALS: u32 = 3;
 
 /// Where the two processes of one identity say that they are, as far as it may be known here.
 pub type Endpoints = [Option<Endpoint>; 2];
@@ -111,9 +118,9 @@ impl State {
         if statement.incarnation.started_at() > now.wall.saturating_add(self.config.clock_skew_max) {
             return Err(Refusal("incarnation_in_future"));
         }
-        match self.is_of_earlier_life(statement) {
-            true => Ok(()),
-            false => self.duplicates.require_news(now, self.own.member, statement.incarnation),
+        match self.in_my_name {
+            Some((heard, _)) if heard >= order => Err(Refusal("known_duplicate")),
+            _ => Ok(()),
         }
     }
 
@@ -221,7 +228,7 @@ impl State {
         let endpoints = [&inside.first, &inside.second].map(|it| &it.alive.statement().external_endpoint);
         let is_external = endpoints.iter().all(|endpoint| endpoint.is_some());
         let entitled = self.who_may_know(org, is_external, &[from], context);
-        for (to, to_org) in sampling::sample(&mut self.random, entitled, self.config.push_partners_max) {
+        for (to, to_org) in sampling::sample(&mut self.random, entitled, PROOF_PARTNERS) {
             let is_inside = org == self.own.org && to_org == org;
             out.send(to, Message::Conflict(if is_inside { inside.clone() } else { abroad.clone() }));
         }
@@ -244,12 +251,24 @@ impl State {
             return self.outlive(now, alive.statement().incarnation, context, out);
         }
         let statement = alive.statement();
+        self.in_my_name = Some((alive.mark().order(), now.monotonic));
         let mine = self.statement_of((statement.incarnation, statement.sequence), now.wall);
         let mine = Verified::sign(mine, &self.network, context.key);
         if Alive::exclude_each_other(mine.signed(), alive.signed()) {
             let first = (mine, Some(self.own_internal.clone()));
             let conflict = VerifiedConflict { first, second: (alive, internal) };
             self.raise(now, &conflict, from, context, out);
+        }
+    }
+
+    /// Who spoke in my name and has said nothing since is no process that runs: a life that ended, seen by a
+    /// clock that is slower now, or a single theft.
+    pub(super) fn outlive_silent(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
+        let patience = self.config.alive_interval.saturating_mul(SILENT_INTERVALS);
+        if let Some(((incarnation, _), heard)) = self.in_my_name
+            && now.monotonic.saturating_since(heard) >= patience
+        {
+            self.outlive(now, incarnation, context, out);
         }
     }
 
@@ -261,6 +280,8 @@ impl State {
         }
         self.incarnation = next;
         self.sequence = Sequence::default();
+        self.in_my_name = None;
+        self.clear_duplicate(self.own.member, next, out);
         let value = Bytes::copy_from_slice(&next.as_millis().to_be_bytes());
         out.push(Output::Save { key: MetaKey::Incarnation, value });
         out.event(Event::IncarnationRaised { incarnation: next });

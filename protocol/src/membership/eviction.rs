@@ -123,7 +123,7 @@ impl State {
         let Some(entry) = self.members.get(member) else {
             return;
         };
-        let (subject, org, is_external) = (entry.alive.mark(), entry.org, entry.is_external());
+        let (subject, org, is_external) = (entry.newest_mark(), entry.org, entry.is_external());
         let witnesses = self.who_may_know(org, is_external, &[member], context);
         let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
         let itself = context.sessions.contains_key(&member).then_some(member);

@@ -1,7 +1,8 @@
 //! Membership (design §5): who is alive, in my own judgement.
 //!
 //! Rules
-//! - Each interval, if I have a session at all: sign an alive, push it to a few, compare digests with one.
+//! - Each interval, if I have a session at all: sign an alive, push it to a few in turn, a heartbeat to the
+//!   rest, and compare digests with one; in a full mesh, digests more rarely.
 //! - News (joined, returned, restarted, left) is forwarded at once to a few; routine alives travel by digest.
 //! - Nobody is named to an org that may not know of it ([`Disclosure`]).
 //! - Silence is measured on my awake time. Before an eviction comes a question, to the member and to others.
@@ -25,6 +26,7 @@ mod digest;
 mod disclosure;
 mod duplicates;
 mod eviction;
+mod heartbeat;
 mod marks;
 mod question;
 mod screen;
@@ -124,6 +126,15 @@ pub enum Input {
         /// Who sent it.
         from: MemberId,
     },
+    /// A heartbeat of this member, on its own session.
+    Heartbeat {
+        /// Whose.
+        from: MemberId,
+        /// The life of its process.
+        incarnation: Incarnation,
+        /// Of its newest alive.
+        sequence: Sequence,
+    },
     /// A member's alive on its own session is older than what I hold of it.
     Behind(MemberId),
     /// What another member has.
@@ -166,6 +177,9 @@ pub struct State {
     own_internal: InternalEndpoint,
     own_alive: Option<Verified<Alive>>,
     own_signed_at: Monotonic,
+    /// Whose turn came last to be pushed my alive.
+    pushed_last: MemberId,
+    intervals_since_digest: usize,
     started_at: WallTime,
     has_left: bool,
     members: Table,
@@ -174,6 +188,8 @@ pub struct State {
     awake: AwakeClock,
     clocks: Clocks,
     duplicates: Duplicates,
+    /// The newest alive in my name that I did not sign, and when I heard it.
+    in_my_name: Option<((Incarnation, Sequence), Monotonic)>,
     relays: Relays,
     budget: Budget,
     gone: Vec<MemberId>,
@@ -202,11 +218,14 @@ impl State {
             awake: AwakeClock::new(config.awake_lateness_max),
             clocks: Clocks::default(),
             duplicates: Duplicates::new(config.members_max, config.alive_interval),
+            in_my_name: None,
             relays: Relays::new(config.relayed_questions_max),
             budget: Budget::new(config.answer_budget_per_second),
             sequence: Sequence::default(),
             own_alive: None,
             own_signed_at: Monotonic::ZERO,
+            pushed_last: own.member,
+            intervals_since_digest: 0,
             started_at: incarnation.started_at(),
             has_left: false,
             gone: Vec::new(),
@@ -233,6 +252,9 @@ impl State {
             }
             Input::Leave { leave, from } => self.on_leave(now, &leave, from, context, out),
             Input::Conflict { conflict, from } => self.raise(now, &conflict, from, context, out),
+            Input::Heartbeat { from, incarnation, sequence } => {
+                self.on_heartbeat(now, from, (incarnation, sequence), context, out);
+            }
             Input::Behind(member) => self.handle_behind(now, member, context, out),
             Input::Digest { from, marks } => self.on_digest(now, from, &marks, context, out),
             Input::Want { from, members } => self.on_want(now, from, &members, context, out),

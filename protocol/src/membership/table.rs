@@ -4,7 +4,7 @@ use super::Own;
 use crate::event::EvictionReason;
 use crate::refusal::Refusal;
 use crate::time::Monotonic;
-use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence};
+use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
 use crate::wire::{Alive, InternalEndpoint, Verified};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub(super) struct Entry {
     pub(super) age_then: Duration,
     /// My awake time when its newest sign of life was made.
     pub(super) heard: Duration,
+    /// Of its newest heartbeat in this life.
+    pub(super) beat: Sequence,
     pub(super) asked: Option<Asked>,
     /// My awake time when it was last asked because its endpoints refuse.
     pub(super) refused_at: Option<Duration>,
@@ -79,6 +81,12 @@ impl Entry {
 
     pub(super) fn is_external(&self) -> bool {
         self.alive.statement().external_endpoint.is_some()
+    }
+
+    /// The newest that I heard from it, signed or not.
+    pub(super) fn newest_mark(&self) -> Mark {
+        let mark = self.alive.mark();
+        Mark { sequence: mark.sequence.max(self.beat), ..mark }
     }
 
     /// The internal endpoint where it is known, which is inside the org only.

@@ -25,9 +25,6 @@ impl Peer {
         key: PublicKey,
         dialed: Option<Endpoint>,
     ) {
-        if let Some(endpoint) = &dialed {
-            self.dialing.connected(endpoint);
-        }
         let is_dialer = dialed.is_some();
         if key == self.own.identity.public_key() {
             if let Some(endpoint) = &dialed {

@@ -39,6 +39,9 @@ impl Peer {
                 self.with_membership(now, membership::Input::Question { from, subject, passed_on });
             }
             Message::Leave(leave) => self.take_in(now, from, SignedStatement::Leave(leave)),
+            Message::Heartbeat { incarnation, sequence } => {
+                self.with_membership(now, membership::Input::Heartbeat { from, incarnation, sequence });
+            }
             Message::Conflict(conflict) => {
                 self.take_in(now, from, SignedStatement::Conflict(Box::new(conflict)));
             }

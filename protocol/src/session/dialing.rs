@@ -39,7 +39,7 @@ impl Dialing {
 
     /// Which of the wanted endpoints to dial now. To whom `dials_me` says that it dials first, I leave it for a
     /// while. They count as under way until [`Dialing::failed`] or
-    /// [`Dialing::connected`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
+    /// [`Dialing::answered`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
     /// the table stays as large as the list of wants.
     pub fn due(
         &mut self,
@@ -86,17 +86,11 @@ impl Dialing {
         }
     }
 
-    /// A session was opened to this endpoint.
-    pub fn connected(&mut self, endpoint: &Endpoint) {
-        if let Some(attempt) = self.attempts.get_mut(endpoint) {
-            attempt.is_in_flight = false;
-        }
-    }
-
     /// A member showed its certificate there: success, back-off starts anew. The shortest back-off still
     /// stands between two dials, so that a session which is closed at once costs no more.
     pub fn answered(&mut self, now: Monotonic, endpoint: &Endpoint, member: MemberId) {
         if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            attempt.is_in_flight = false;
             attempt.failures = 0;
             attempt.not_before = now.saturating_add(self.config.dial_backoff_min);
             attempt.answered_by = Some(member);
@@ -140,15 +134,14 @@ mod tests {
         let mut now = at(0);
         let mut waits = Vec::new();
 
+        assert_eq!(dialing.due(now, &wanted, |_| false, |_| false, 64), wanted);
         for _ in 0..9 {
-            assert_eq!(dialing.due(now, &wanted, |_| false, |_| false, 64), wanted);
             dialing.failed(now, &wanted[0].endpoint);
             let mut next = now;
             while dialing.due(next, &wanted, |_| false, |_| false, 64).is_empty() {
                 next = next.saturating_add(Duration::from_millis(500));
             }
             waits.push(next.saturating_since(now).as_millis());
-            dialing.connected(&wanted[0].endpoint);
             now = next;
         }
 
@@ -185,7 +178,6 @@ mod tests {
         let wanted = [target(1, None)];
         let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
         dialing.due(at(0), &wanted, |_| false, |_| false, 64);
-        dialing.connected(&wanted[0].endpoint);
         dialing.answered(at(0), &wanted[0].endpoint, member);
 
         assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| false, 64), []);

@@ -42,7 +42,8 @@ pub struct Config {
     pub dial_patience: Duration,
     /// Dials under way at once. Default 32 (guess).
     pub dials_in_flight_max: usize,
-    /// Sessions that we open ourselves at most. Default 64: a full mesh up to there.
+    /// Sessions that we open ourselves at most. Default 128: a full mesh up to there; see
+    /// `docs/adr/062`.
     pub sessions_wanted_max: usize,
     /// Certificates that are kept of other members. Default 4096, as many as members.
     pub certificates_max: usize,
@@ -61,7 +62,7 @@ impl Default for Config {
             dial_backoff_max: Duration::from_secs(25),
             dial_patience: Duration::from_millis(500),
             dials_in_flight_max: 32,
-            sessions_wanted_max: 64,
+            sessions_wanted_max: 128,
             certificates_max: 4096,
             waiting_statements_max: 1024,
             pending_verifications_max: 4096,

@@ -247,6 +247,10 @@ impl Message {
                 passed_on: question.passed_on,
             },
             Wire::Leave(leave) => Self::Leave(signed(leave)?),
+            Wire::Heartbeat(beat) => Self::Heartbeat {
+                incarnation: Incarnation::from_millis(beat.incarnation),
+                sequence: Sequence::new(beat.sequence),
+            },
             Wire::Conflict(pair) => Self::Conflict(conflict(pair)?),
             Wire::Channel(frame) => {
                 let id = channel(&frame.channel)?;

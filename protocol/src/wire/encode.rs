@@ -132,6 +132,10 @@ impl Message {
                 Wire::Question(proto::Question { subject: Some(mark(subject)), passed_on: *passed_on })
             }
             Self::Leave(leave) => Wire::Leave(signed(leave)),
+            Self::Heartbeat { incarnation, sequence } => Wire::Heartbeat(proto::Heartbeat {
+                incarnation: incarnation.as_millis(),
+                sequence: sequence.as_u64(),
+            }),
             Self::Conflict(conflict) => Wire::Conflict(proto::Conflict {
                 first: Some(alive_record(&conflict.first)),
                 second: Some(alive_record(&conflict.second)),

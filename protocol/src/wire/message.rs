@@ -2,7 +2,7 @@
 
 use super::{Alive, ChannelLeave, Leadership, Leave, Signed, StateInfo};
 use crate::ledger::CertifiedHeader;
-use crate::types::{BlockNumber, ChannelId, Endpoint, Lane, Mark, MemberId};
+use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, MemberId, Sequence};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
@@ -36,6 +36,13 @@ pub enum Message {
     },
     /// A member says good-bye.
     Leave(Signed<Leave>),
+    /// The sender is alive; believed on its own session only.
+    Heartbeat {
+        /// The life of its process.
+        incarnation: Incarnation,
+        /// Of its newest alive.
+        sequence: Sequence,
+    },
     /// Proof that a member's identity is in use twice.
     Conflict(Conflict),
     /// A message of a channel.
@@ -210,6 +217,7 @@ impl Message {
             Self::WantAlives(_) => "want_alives",
             Self::Question { .. } => "question",
             Self::Leave(_) => "leave",
+            Self::Heartbeat { .. } => "heartbeat",
             Self::Conflict(_) => "conflict",
             Self::Channel(_, message) => message.kind(),
         }

@@ -162,7 +162,7 @@ fn mentions_of(frame: proto::Frame) -> Mentions {
         }
         Some(frame::Message::Leave(signed)) => found.signed(&signed, What::Name),
         Some(frame::Message::Channel(frame)) => found.channel(frame.message),
-        Some(frame::Message::Channels(_)) | None => {}
+        Some(frame::Message::Channels(_) | frame::Message::Heartbeat(_)) | None => {}
     }
     found
 }

@@ -149,3 +149,19 @@ fn who_is_behind_on_its_own_session_is_shown_what_is_held_of_it() {
 
     assert!(world.nodes[2].state.incarnation().as_millis() > wall + 100_000);
 }
+
+#[test]
+fn a_single_theft_is_outlived_once_nothing_newer_follows() {
+    let mut world = settled(&[1; 4]);
+    let wall = world.wall().as_millis();
+    let stolen = world.alive(2, wall + 200_000, u64::MAX, wall);
+
+    world.inject(3, 0, record(stolen));
+    world.run_for(seconds(6));
+    assert!((0..4).all(|peer| alarms(&world, peer) == 1));
+    world.run_for(seconds(24));
+
+    assert!((0..4).all(|peer| world.nodes[peer].state.duplicate(world.id(2)).is_none()));
+    assert!((0..4).filter(|peer| *peer != 2).all(|peer| world.sees(peer, 2)));
+    assert!((0..4).all(|peer| world.evictions(peer, 2).is_empty()));
+}

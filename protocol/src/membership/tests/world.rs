@@ -274,6 +274,9 @@ impl World {
                     Err(refusal) => self.refusals.push(refusal.0),
                 }
             }
+            Message::Heartbeat { incarnation, sequence } => {
+                self.input(to, Input::Heartbeat { from, incarnation, sequence });
+            }
             Message::Conflict(pair) => self.take_in_conflict(from, to, pair),
             Message::AliveDigest(marks) => self.input(to, Input::Digest { from, marks }),
             Message::WantAlives(members) => self.input(to, Input::Want { from, members }),
