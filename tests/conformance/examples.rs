@@ -112,7 +112,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("question", Message::Question { subject: mark(3), passed_on: true }),
         ("leave", Message::Leave(leave)),
         ("heartbeat", Message::Heartbeat { incarnation, sequence }),
-        ("conflict", Message::Conflict(Conflict { first: alive(12), second: alive(13) })),
+        ("conflict", Message::Conflict(Box::new(Conflict { first: alive(12), second: alive(13) }))),
         ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
         ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),
         ("want_states", on_channel(ChannelMessage::WantStates(vec![member(5)]))),

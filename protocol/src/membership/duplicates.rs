@@ -230,7 +230,8 @@ impl State {
         let entitled = self.who_may_know(org, is_external, &[from], context);
         for (to, to_org) in sampling::sample(&mut self.random, entitled, PROOF_PARTNERS) {
             let is_inside = org == self.own.org && to_org == org;
-            out.send(to, Message::Conflict(if is_inside { inside.clone() } else { abroad.clone() }));
+            let proof = if is_inside { inside.clone() } else { abroad.clone() };
+            out.send(to, Message::Conflict(Box::new(proof)));
         }
     }
 

@@ -42,9 +42,7 @@ impl Peer {
             Message::Heartbeat { incarnation, sequence } => {
                 self.with_membership(now, membership::Input::Heartbeat { from, incarnation, sequence });
             }
-            Message::Conflict(conflict) => {
-                self.take_in(now, from, SignedStatement::Conflict(Box::new(conflict)));
-            }
+            Message::Conflict(conflict) => self.take_in(now, from, SignedStatement::Conflict(conflict)),
             Message::Channel(channel, message) => self.on_channel_message(now, from, channel, message),
         }
     }

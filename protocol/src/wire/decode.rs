@@ -251,7 +251,7 @@ impl Message {
                 incarnation: Incarnation::from_millis(beat.incarnation),
                 sequence: Sequence::new(beat.sequence),
             },
-            Wire::Conflict(pair) => Self::Conflict(conflict(pair)?),
+            Wire::Conflict(pair) => Self::Conflict(Box::new(conflict(pair)?)),
             Wire::Channel(frame) => {
                 let id = channel(&frame.channel)?;
                 Self::Channel(id, channel_message(required("channel", frame.message)?)?)

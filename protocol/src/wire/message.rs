@@ -44,7 +44,7 @@ pub enum Message {
         sequence: Sequence,
     },
     /// Proof that a member's identity is in use twice.
-    Conflict(Conflict),
+    Conflict(Box<Conflict>),
     /// A message of a channel.
     Channel(ChannelId, ChannelMessage),
 }

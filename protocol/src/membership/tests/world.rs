@@ -277,7 +277,7 @@ impl World {
             Message::Heartbeat { incarnation, sequence } => {
                 self.input(to, Input::Heartbeat { from, incarnation, sequence });
             }
-            Message::Conflict(pair) => self.take_in_conflict(from, to, pair),
+            Message::Conflict(pair) => self.take_in_conflict(from, to, *pair),
             Message::AliveDigest(marks) => self.input(to, Input::Digest { from, marks }),
             Message::WantAlives(members) => self.input(to, Input::Want { from, members }),
             Message::Question { subject, passed_on } => {
