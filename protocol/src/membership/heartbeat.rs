@@ -8,9 +8,12 @@ use crate::time::Now;
 use crate::types::{Incarnation, MemberId, OrgId, Sequence};
 use crate::wire::Message;
 
+/// Members with a session, and their orgs.
+type Receivers = Vec<(MemberId, OrgId)>;
+
 impl State {
     /// Tells all that may know of me that I am alive.
-    pub(super) fn tell_alive(&mut self, entitled: Vec<(MemberId, OrgId)>, out: &mut Outbox) {
+    pub(super) fn tell_alive(&mut self, entitled: Receivers, out: &mut Outbox) {
         let (pushed, rest) = self.next_in_turn(entitled);
         for (to, org) in pushed {
             self.send_own(to, org, out);
@@ -22,10 +25,7 @@ impl State {
     }
 
     /// Whose turn it is to get the signed alive, and the others.
-    fn next_in_turn(
-        &mut self,
-        mut sessions: Vec<(MemberId, OrgId)>,
-    ) -> (Vec<(MemberId, OrgId)>, Vec<(MemberId, OrgId)>) {
+    fn next_in_turn(&mut self, mut sessions: Receivers) -> (Receivers, Receivers) {
         let least = sessions.len().div_ceil(self.config.push_intervals_max.max(1));
         let count = match self.config.push_partners_max {
             0 => 0,
