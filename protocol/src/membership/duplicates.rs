@@ -26,7 +26,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A proof goes to so many sessions of each that has it. Derived: of any number of members, one in e¹⁶ misses it.
+/// A proof goes to so many sessions of each that has it. Derived: of all members, one in e¹⁶ misses it.
 const PROOF_PARTNERS: usize = 16;
 
 /// A copy that runs is heard of within so many alive intervals.

@@ -6,7 +6,7 @@
 //! - News (joined, returned, restarted, left) is forwarded at once to a few; routine alives travel by digest.
 //! - Nobody is named to an org that may not know of it ([`Disclosure`]).
 //! - Silence is measured on my awake time. Before an eviction comes a question, to the member and to others.
-//! - Two alives of one member that one process cannot have signed raise an alarm, everywhere; see `duplicates`.
+//! - Two alives of one member that one process cannot have signed are an alarm; see `duplicates`.
 //! - When most members of most orgs look wrong by time, my own clock is suspect, and I evict nobody.
 //! - A statement counts if it is above the member's high-water mark and its time is plausible. What comes on
 //!   its owner's own session is fresh by that fact.

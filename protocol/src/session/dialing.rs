@@ -37,8 +37,8 @@ impl Dialing {
         Self { config, attempts: BTreeMap::new() }
     }
 
-    /// Which of the wanted endpoints to dial now. To whom `dials_me` says that it dials first, I leave it for a
-    /// while. They count as under way until [`Dialing::failed`] or
+    /// Which of the wanted endpoints to dial now. To whom `dials_me` says that it dials first, I leave it
+    /// for a while. They count as under way until [`Dialing::failed`] or
     /// [`Dialing::answered`]; at most `room` of them. Endpoints that nobody wants any more are forgotten, so
     /// the table stays as large as the list of wants.
     pub fn due(

@@ -10,8 +10,8 @@
 //! Rules: the certificate's key must be the one that the transport has proven; its role must be peer; its org
 //! must be mine or share a channel with me. A session that shows no certificate in time is closed. Of two
 //! sessions with one member the one whose dialer has the smaller id stays, on both sides alike; so it dials
-//! first, and the other waits a moment. Beyond `sessions_wanted_max` a peer keeps a part of the members, spread
-//! over the orgs and another one at each peer. Bootstrap and
+//! first, and the other waits a moment. Beyond `sessions_wanted_max` a peer keeps a part of the members,
+//! spread over the orgs and another one at each peer. Bootstrap and
 //! anchor endpoints are dialed for ever with capped back-off.
 //!
 //! Limits: sessions (the transport's), held frames per session, dial attempts in flight.
