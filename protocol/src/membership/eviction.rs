@@ -126,7 +126,9 @@ impl State {
         let (subject, org, is_external) = (entry.newest_mark(), entry.org, entry.is_external());
         let witnesses = self.who_may_know(org, is_external, &[member], context);
         let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
-        let itself = context.sessions.contains_key(&member).then_some(member);
+        // A session may outlive the last channel that its two orgs shared.
+        let may_ask = context.sessions.contains_key(&member) && self.disclosure(context).may_meet(org);
+        let itself = may_ask.then_some(member);
         for to in witnesses.into_iter().map(|(witness, _)| witness).chain(itself) {
             out.send(to, Message::Question { subject, passed_on: false });
         }
