@@ -26,6 +26,9 @@ pub struct Settings {
     pub proving_copies_max: usize,
     /// Commits handed to the store and not answered. Default 16 (guess).
     pub commits_in_flight_max: usize,
+    /// Verifications of the channel that a full pool refused and that are tried again soon; further ones are
+    /// given up and their content is asked for again. Default 64 (guess: a few times what arrives in 50 ms).
+    pub refused_jobs_max: usize,
     /// Blocks that the orderer's feed may be ahead of the newest body. Default 64 (guess); the arena's room
     /// counts too.
     pub feed_blocks_max: u64,
@@ -77,6 +80,7 @@ impl Default for Settings {
             proving_per_source: 512,
             proving_copies_max: 3,
             commits_in_flight_max: 16,
+            refused_jobs_max: 64,
             feed_blocks_max: 64,
             recent_bytes_max: 4 * 1024 * 1024,
             recent_headers_max: 256,

@@ -17,9 +17,6 @@ use std::time::Duration;
 /// How long a job waits that a full pool refused. A guess: a few bodies' hashing.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// The most jobs that wait so; older ones are given up and their content is asked for again.
-const REFUSED_JOBS_MAX: usize = 64;
-
 /// When the timers that are set will fire.
 #[derive(Debug, Default)]
 pub(super) struct Armed {
@@ -66,9 +63,10 @@ impl Channel {
         arm(step, &mut self.armed.range_sync, ChannelTimer::RangeSync, self.range_sync.next_due());
     }
 
-    /// The pool was full. The job is tried again soon: what it holds is accounted for where it came from.
+    /// The pool was full. The job is tried again soon: what it holds is accounted for where it came from. With
+    /// too many of them it is given up, and what it would have shown is asked for again.
     pub(super) fn handle_overloaded(&mut self, step: &mut Step<'_>, job: Job) {
-        if self.refused_jobs.len() < REFUSED_JOBS_MAX {
+        if self.refused_jobs.len() < self.settings.refused_jobs_max {
             self.refused_jobs.push_back(job);
             self.retry_at = Some(step.now.monotonic.saturating_add(RETRY_AFTER));
             return;

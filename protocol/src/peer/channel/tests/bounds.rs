@@ -110,6 +110,26 @@ fn who_is_no_neighbour_is_neither_heard_nor_answered() {
 }
 
 #[test]
+fn verifications_that_a_full_pool_refused_wait_within_bounds_and_the_rest_is_asked_for_again() {
+    let settings = Settings { refused_jobs_max: 1, ..Settings::default() };
+    let mut net = Net::with(2, 2, settings);
+    net.make_blocks(3, 100);
+    net.preload(1, 3);
+    net.is_pool_full = true;
+    let ghosts = [net.add_ghost(0, 8, 0), net.add_ghost(0, 9, 0)];
+    for (ghost, number) in ghosts.into_iter().zip([1, 2]) {
+        net.say(ghost, 0, push(&net, number));
+    }
+    net.run_for(Duration::from_millis(10));
+    assert!(net.nodes[0].refusals().contains("verifier_overloaded"), "the second header had no place");
+
+    net.is_pool_full = false;
+
+    net.run_until_height(&[0], 4, Duration::from_secs(5));
+    net.assert_no_offences();
+}
+
+#[test]
 fn commits_in_flight_are_bounded() {
     let mut net = Net::new(1);
     net.make_blocks(50, 100);
