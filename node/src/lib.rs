@@ -23,5 +23,6 @@ pub mod orderer;
 pub mod peer;
 mod rpc;
 pub mod store;
+mod thinning;
 mod timers;
 mod verify_pool;

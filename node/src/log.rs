@@ -1,22 +1,11 @@
 //! What the log says about events: structured, with channel, height and peer; floods are thinned out and
 //! counted.
 
+use crate::thinning;
 use ledgercast_protocol::Event;
 use ledgercast_protocol::event::FeedChange;
+use ledgercast_protocol::offence::Offence;
 use ledgercast_protocol::types::{ChannelId, Endpoint};
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
-
-/// Equal refusals are logged once in this time, with the count of those left out.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
-
-static REFUSALS: Mutex<BTreeMap<(&'static str, &'static str), Thinned>> = Mutex::new(BTreeMap::new());
-
-struct Thinned {
-    logged_at: Instant,
-    left_out: u64,
-}
 
 /// Writes one event to the log.
 pub(crate) fn log(event: &Event) {
@@ -46,9 +35,7 @@ pub(crate) fn log(event: &Event) {
             );
         }
         Event::Refused { kind, reason, member } => log_refusal(kind, reason, member.map(|it| it.short())),
-        Event::Offence { member, offence } => {
-            tracing::warn!(peer = %member.short(), %offence, "offence");
-        }
+        Event::Offence { member, offence } => log_offence(offence, &member.short()),
         Event::ChannelJoined { channel, name, height } => {
             tracing::info!(%name, %channel, height, "channel joined");
         }
@@ -92,18 +79,14 @@ fn feed(channel: &ChannelId, source: &Endpoint, change: &FeedChange) {
 }
 
 fn log_refusal(kind: &'static str, reason: &'static str, peer: Option<String>) {
-    let now = Instant::now();
-    let Ok(mut refusals) = REFUSALS.lock() else {
-        return;
-    };
-    let before = refusals.get_mut(&(kind, reason));
-    if let Some(thinned) = before
-        && now.duration_since(thinned.logged_at) < REFUSAL_INTERVAL
-    {
-        thinned.left_out += 1;
-        return;
+    if let Some(left_out) = thinning::pass(kind, reason) {
+        tracing::debug!(kind, reason, peer, left_out, "refused");
     }
-    let fresh = Thinned { logged_at: now, left_out: 0 };
-    let left_out = refusals.insert((kind, reason), fresh).map_or(0, |thinned| thinned.left_out);
-    tracing::debug!(kind, reason, peer, left_out, "refused");
+}
+
+/// Whoever sends offences as fast as it can must not fill the disk with our lines about it.
+fn log_offence(offence: &Offence, peer: &str) {
+    if let Some(left_out) = thinning::pass("offence", offence.reason()) {
+        tracing::warn!(peer, %offence, left_out, "offence");
+    }
 }

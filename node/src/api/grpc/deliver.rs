@@ -9,6 +9,7 @@ use super::directory::ChannelDirectory;
 use super::slots::{Slot, Slots};
 use super::status::{damaged, stopping, too_many, unknown_channel, unreadable};
 use crate::rpc::deliver_server::Deliver;
+use crate::thinning::thinned;
 use futures::stream::{BoxStream, StreamExt as _, try_unfold};
 use ledgercast_protocol::ledger::CertifiedHeader;
 use ledgercast_protocol::store::BlockStore;
@@ -190,7 +191,7 @@ fn read_header(
         Err(error) => return Err(unreadable(number, &error)),
     };
     let header = CertifiedHeader::decode(bytes).map_err(|error| {
-        tracing::error!(%channel, block = %number, %error, "a stored header is damaged");
+        thinned!(error, "a stored header is damaged", %channel, block = %number, %error);
         damaged(number)
     })?;
     Ok(proto::Block { header: Some((&header).into()), body: bytes::Bytes::new() })
@@ -198,6 +199,6 @@ fn read_header(
 
 /// Below the height nothing is missing, unless the channel was left and joined anew between two reads.
 fn missing(number: BlockNumber) -> Status {
-    tracing::error!(block = %number, "a block below the height is missing");
+    thinned!(error, "a block below the height is missing", block = %number);
     Status::data_loss(format!("block {number} is missing on this node's disk: ask another one"))
 }

@@ -1,5 +1,6 @@
 //! The answers that several services give alike. No text here names a channel that the caller did not name.
 
+use crate::thinning::thinned;
 use ledgercast_protocol::store::StoreError;
 use ledgercast_protocol::types::BlockNumber;
 use tonic::Status;
@@ -24,11 +25,11 @@ pub(super) fn unreadable(number: BlockNumber, error: &StoreError) -> Status {
     match error {
         StoreError::UnknownChannel(_) => unknown_channel(),
         StoreError::Damaged { channel, .. } => {
-            tracing::error!(%channel, block = %number, %error, "a stored block is damaged");
+            thinned!(error, "a stored block is damaged", %channel, block = %number, %error);
             damaged(number)
         }
         other => {
-            tracing::error!(block = %number, error = %other, "a stored block cannot be read");
+            thinned!(error, "a stored block cannot be read", block = %number, error = %other);
             Status::unavailable(format!("block {number} cannot be read now"))
         }
     }
