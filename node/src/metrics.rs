@@ -16,9 +16,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByReason {
@@ -60,12 +60,27 @@ struct ByChange {
     change: &'static str,
 }
 
+/// Where a block's time goes at this peer.
+const STAGES: [&str; 3] = ["header_to_body", "body_to_verified", "verified_to_committed"];
+
+/// The ways a body comes.
+const SOURCES: [&str; 5] = ["feed", "push", "repair", "range_sync", "unknown"];
+
+/// What becomes of an orderer's stream.
+const CHANGES: [&str; 4] = ["opened", "lost", "suspected", "false"];
+
+/// What a joined channel is called in labels, and which peers it is labelled with.
+struct Labels {
+    name: String,
+    peers: BTreeSet<MemberId>,
+}
+
 type Latency = Family<ByStage, Histogram, fn() -> Histogram>;
 
 /// Counters and gauges of one peer.
 pub struct Metrics {
     registry: Registry,
-    names: Mutex<BTreeMap<ChannelId, String>>,
+    channels: Mutex<BTreeMap<ChannelId, Labels>>,
     refused: Family<ByReason, Counter>,
     offences: Family<ByReason, Counter>,
     evictions: Family<ByReason, Counter>,
@@ -95,7 +110,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
-            names: Mutex::default(),
+            channels: Mutex::default(),
             refused: Family::default(),
             offences: Family::default(),
             evictions: Family::default(),
@@ -219,38 +234,70 @@ impl Metrics {
                 let reason = if *is_return { "returned" } else { "joined" };
                 self.joins.get_or_create(&ByReason { kind: "member", reason }).inc();
             }
-            Event::Feed { channel, change, .. } => {
-                let change = match change {
-                    FeedChange::Opened(_) => "opened",
-                    FeedChange::Lost { .. } => "lost",
-                    FeedChange::Suspected { .. } => "suspected",
-                    FeedChange::False { .. } => "false",
-                };
-                self.feed_changes.get_or_create(&ByChange { channel: self.name(*channel), change }).inc();
-            }
+            Event::Feed { channel, change, .. } => self.count_feed(*channel, change),
             Event::LeaderPassedOver { channel, .. } => {
-                self.passed_over.get_or_create(&ByChannel { channel: self.name(*channel) }).inc();
+                if let Some(channel) = self.name(*channel) {
+                    self.passed_over.get_or_create(&ByChannel { channel }).inc();
+                }
             }
             Event::MemberLeft { .. } => {
                 self.joins.get_or_create(&ByReason { kind: "member", reason: "left" }).inc();
             }
             Event::ChannelJoined { channel, name, .. } => {
-                if let Ok(mut names) = self.names.lock() {
-                    names.insert(*channel, name.to_string());
-                }
+                let labels = Labels { name: name.to_string(), peers: BTreeSet::new() };
+                self.channels().insert(*channel, labels);
             }
+            Event::ChannelLeft { channel } => self.forget(*channel),
             Event::BlockCommitted { header, trace } => self.count_block(header.channel(), trace),
             _ => {}
         }
     }
 
-    fn name(&self, channel: ChannelId) -> String {
-        let known = self.names.lock().ok().and_then(|names| names.get(&channel).cloned());
-        known.unwrap_or_else(|| channel.to_string())
+    /// A panic elsewhere leaves the labels whole: each change is one insertion or removal.
+    fn channels(&self) -> MutexGuard<'_, BTreeMap<ChannelId, Labels>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a channel is called in labels, if it is joined.
+    fn name(&self, channel: ChannelId) -> Option<String> {
+        self.channels().get(&channel).map(|labels| labels.name.clone())
+    }
+
+    fn count_feed(&self, channel: ChannelId, change: &FeedChange) {
+        let Some(channel) = self.name(channel) else { return };
+        let change = match change {
+            FeedChange::Opened(_) => "opened",
+            FeedChange::Lost { .. } => "lost",
+            FeedChange::Suspected { .. } => "suspected",
+            FeedChange::False { .. } => "false",
+        };
+        self.feed_changes.get_or_create(&ByChange { channel, change }).inc();
+    }
+
+    /// Drops every series of a channel that was left: its name is nobody's business here any more, and
+    /// channels that come and go must not pile up.
+    fn forget(&self, channel: ChannelId) {
+        let Some(Labels { name, peers }) = self.channels().remove(&channel) else { return };
+        let by_channel = ByChannel { channel: name.clone() };
+        self.questions.remove(&by_channel);
+        self.duplicate_bytes.remove(&by_channel);
+        self.passed_over.remove(&by_channel);
+        for change in CHANGES {
+            self.feed_changes.remove(&ByChange { channel: name.clone(), change });
+        }
+        for source in SOURCES {
+            self.committed.remove(&BySource { channel: name.clone(), source });
+        }
+        for stage in STAGES {
+            self.latency.remove(&ByStage { channel: name.clone(), stage });
+        }
+        for peer in peers {
+            self.sent_bytes.remove(&ByPeer { channel: name.clone(), peer: peer.to_string() });
+        }
     }
 
     fn count_block(&self, channel: ChannelId, trace: &BlockTrace) {
-        let channel = self.name(channel);
+        let Some(channel) = self.name(channel) else { return };
         let source = match trace.body.map(|(_, route, _)| route) {
             Some(Route::Feed) => "feed",
             Some(Route::Push) => "push",
@@ -264,12 +311,8 @@ impl Metrics {
         self.duplicate_bytes.get_or_create(&by_channel).inc_by(trace.duplicate_bytes);
         let header = trace.header.map(|(_, at)| at);
         let body = trace.body.map(|(.., at)| at);
-        let stages = [
-            ("header_to_body", header, body),
-            ("body_to_verified", body, trace.verified),
-            ("verified_to_committed", trace.verified, trace.committed),
-        ];
-        for (stage, from, to) in stages {
+        let stages = [(header, body), (body, trace.verified), (trace.verified, trace.committed)];
+        for (stage, (from, to)) in STAGES.into_iter().zip(stages) {
             if let (Some(from), Some(to)) = (from, to) {
                 let seconds = to.saturating_since(from).as_secs_f64();
                 self.latency.get_or_create(&ByStage { channel: channel.clone(), stage }).observe(seconds);
@@ -279,7 +322,10 @@ impl Metrics {
 
     /// Counts bytes of a channel queued to a peer.
     pub(crate) fn sent(&self, channel: ChannelId, peer: MemberId, bytes: u64) {
-        let label = ByPeer { channel: self.name(channel), peer: peer.to_string() };
+        let mut channels = self.channels();
+        let Some(Labels { name, peers }) = channels.get_mut(&channel) else { return };
+        peers.insert(peer);
+        let label = ByPeer { channel: name.clone(), peer: peer.to_string() };
         self.sent_bytes.get_or_create(&label).inc_by(bytes);
     }
 
@@ -327,4 +373,49 @@ impl fmt::Debug for Metrics {
 
 fn to_gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledgercast_crypto::Digest;
+    use ledgercast_protocol::event::Source;
+    use ledgercast_protocol::store::suite::Chain;
+    use ledgercast_protocol::time::Monotonic;
+    use ledgercast_protocol::types::SourceId;
+
+    fn text(metrics: &Metrics) -> String {
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry).expect("a string takes everything");
+        text
+    }
+
+    #[test]
+    fn a_channel_that_was_left_leaves_no_series_behind() {
+        let mut chain = Chain::new(7);
+        let (metrics, channel) = (Metrics::default(), chain.channel());
+        let peer = MemberId::from_digest(Digest::of(b"peer"));
+        let (at, source) = (Monotonic::default(), Source::Orderer(SourceId(0)));
+        let trace = BlockTrace {
+            header: Some((source, at)),
+            body: Some((source, Route::Feed, at)),
+            verified: Some(at),
+            committed: Some(at),
+            ..BlockTrace::default()
+        };
+        let header = chain.next(&[b"x"]).header().clone();
+        let joined = Event::ChannelJoined { channel, name: chain.name().clone(), height: 1 };
+        let empty = text(&metrics);
+
+        metrics.count(&joined);
+        metrics.count(&Event::BlockCommitted { header: header.clone(), trace: trace.clone() });
+        metrics.sent(channel, peer, 100);
+        let series = text(&metrics).matches("channel-7").count();
+        metrics.count(&Event::ChannelLeft { channel });
+        metrics.count(&Event::BlockCommitted { header, trace });
+        metrics.sent(channel, peer, 100);
+
+        assert!(series > 5, "only {series} series name the channel while it is joined");
+        assert_eq!(text(&metrics), empty);
+    }
 }
