@@ -8,19 +8,26 @@
 //!  feeds ──────────┤                                   ├─► feeds ──────────────────┘─► inputs
 //!  requests ───────┘                                   └─► events (log, metrics, /events)
 //! ```
+//!
+//! Requests wait in a bounded queue; whoever asks waits with them. The other queues into the core have no
+//! bound of their own, because this task fills them itself and must not wait for itself; what is outstanding
+//! behind them is bounded: verdicts by the pool's queue and the protocol's pending tables, reads, commits and
+//! fed blocks by `[blocks]` for each channel, frames by the transport's inbound budget of each session.
 
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, Reports, Written};
 use crate::feed::{Feeds, Handled};
 use crate::metrics::Metrics;
 use crate::network::{DialFailure, NetworkEvent, NetworkEvents, NetworkHandle};
+use crate::saver::Saver;
+use crate::thinning::thinned;
 use crate::timers::Timers;
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
 use ledgercast_protocol::input::Command;
 use ledgercast_protocol::ledger::{Block, CertifiedHeader};
 use ledgercast_protocol::peer::{Peer, Snapshot};
-use ledgercast_protocol::store::{BlockStore, MetaKey};
+use ledgercast_protocol::store::BlockStore;
 use ledgercast_protocol::types::{BlockNumber, ChannelId, Endpoint, Lane, MemberId, SessionId};
 use ledgercast_protocol::{Event, Input, Job, Output, Verdict};
 use std::collections::BTreeMap;
@@ -29,13 +36,11 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Requests that may wait for the core.
-const REQUESTS_MAX: usize = 64;
-
 /// What other tasks ask of the core.
 #[derive(Debug)]
 pub(crate) enum Request {
     Command(Command, oneshot::Sender<()>),
+    Leave(ChannelId, oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
     Remotes(oneshot::Sender<BTreeMap<SessionId, SocketAddr>>),
 }
@@ -44,6 +49,21 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the peer is shutting down")]
 pub struct Stopped;
+
+/// What may wait on either side of the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreLimits {
+    /// Requests of the APIs; at the bound they wait to be taken. Default 64 (guess: each takes microseconds).
+    pub requests_waiting_max: usize,
+    /// Events that a slow listener may lag behind before it loses the oldest. Default 1,024 (guess).
+    pub events_max: usize,
+}
+
+impl Default for CoreLimits {
+    fn default() -> Self {
+        Self { requests_waiting_max: 64, events_max: 1024 }
+    }
+}
 
 /// A cloneable handle to the core's task.
 #[derive(Clone, Debug)]
@@ -60,6 +80,7 @@ pub(crate) struct Surroundings {
     pub(crate) store: Arc<dyn BlockStore>,
     pub(crate) pool: VerifyPool,
     pub(crate) committer: Committer,
+    pub(crate) saver: Saver,
     pub(crate) feeds: Feeds,
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
     pub(crate) metrics: Arc<Metrics>,
@@ -81,7 +102,8 @@ pub(crate) struct Core {
 /// What feeds the core.
 pub(crate) struct Sources {
     pub(crate) network: NetworkEvents,
-    pub(crate) inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    written: Reports,
     requests: mpsc::Receiver<Request>,
 }
 
@@ -94,6 +116,16 @@ impl CoreHandle {
         let (done, handled) = oneshot::channel();
         self.requests.send(Request::Command(command, done)).await.map_err(|_| Stopped)?;
         handled.await.map_err(|_| Stopped)
+    }
+
+    /// Has the peer leave a channel; returns once nothing more will be written to it.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn leave(&self, channel: ChannelId) -> Result<(), Stopped> {
+        let (done, left) = oneshot::channel();
+        self.requests.send(Request::Leave(channel, done)).await.map_err(|_| Stopped)?;
+        left.await.map_err(|_| Stopped)
     }
 
     /// Copies the peer's view.
@@ -131,12 +163,11 @@ impl Core {
     pub(crate) fn new(
         peer: Peer,
         around: Surroundings,
-        network: NetworkEvents,
-        inputs: mpsc::UnboundedReceiver<Input>,
-        events_max: usize,
+        (network, inputs, written): (NetworkEvents, mpsc::UnboundedReceiver<Input>, Reports),
+        limits: CoreLimits,
     ) -> (Self, Sources, CoreHandle) {
-        let (requests, request_receiver) = mpsc::channel(REQUESTS_MAX);
-        let (events, _) = broadcast::channel(events_max.max(1));
+        let (requests, request_receiver) = mpsc::channel(limits.requests_waiting_max.max(1));
+        let (events, _) = broadcast::channel(limits.events_max.max(1));
         let (heights, height_receiver) = watch::channel(BTreeMap::new());
         let core = Self {
             peer,
@@ -150,7 +181,7 @@ impl Core {
             events: events.clone(),
             heights,
         };
-        let sources = Sources { network, inputs, requests: request_receiver };
+        let sources = Sources { network, inputs, written, requests: request_receiver };
         (core, sources, CoreHandle { requests, events, heights: height_receiver })
     }
 
@@ -168,6 +199,13 @@ impl Core {
                 () = stop.cancelled() => break,
                 Some(request) = sources.requests.recv() => self.answer(request),
                 () = sleep_until(next) => {}
+                written = sources.written.recv() => match written {
+                    Some(written) => self.on_written(written),
+                    None => {
+                        tracing::error!("the committing thread has ended; this peer stops");
+                        break;
+                    }
+                },
                 Some(input) = sources.inputs.recv() => self.step(input),
                 event = sources.network.recv() => match event {
                     Some(event) => self.on_network(event),
@@ -188,6 +226,12 @@ impl Core {
                 self.step(Input::Command(command));
                 let _ = done.send(());
             }
+            Request::Leave(channel, done) => {
+                self.step(Input::Command(Command::Leave { channel }));
+                self.around.committer.drain(channel, move || {
+                    let _ = done.send(());
+                });
+            }
             Request::Snapshot(answer) => {
                 let _ = answer.send(self.peer.snapshot(self.around.clock.now()));
             }
@@ -195,6 +239,18 @@ impl Core {
                 let _ = answer.send(self.remotes.clone());
             }
         }
+    }
+
+    /// A report of a channel that was left meanwhile is not for the protocol, which knows it no more.
+    fn on_written(&mut self, written: Written) {
+        let Written { channel, blocks, result } = written;
+        if !self.around.committer.is_draining(channel) {
+            self.step(match result {
+                Ok(through) => Input::Committed { channel, through },
+                Err((number, error)) => Input::CommitFailed { channel, number, error },
+            });
+        }
+        self.around.committer.settle(channel, blocks);
     }
 
     fn on_network(&mut self, event: NetworkEvent) {
@@ -250,7 +306,7 @@ impl Core {
             Output::ReadHeaders { channel, asker, first, count } => {
                 self.read_headers(channel, asker, first, count);
             }
-            Output::Save { key, value } => self.save(key, value.to_vec()),
+            Output::Save { key, value } => self.around.saver.save(key, value.to_vec()),
             Output::OpenFeed { channel, feed, source, blocks } => {
                 self.around.feeds.open((channel, feed), source, blocks);
             }
@@ -320,15 +376,6 @@ impl Core {
         });
     }
 
-    fn save(&self, key: MetaKey, value: Vec<u8>) {
-        let store = Arc::clone(&self.around.store);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.put_meta(key, &value) {
-                tracing::warn!(?key, %error, "could not save; an older value stays");
-            }
-        });
-    }
-
     fn tell(&self, event: Event) {
         crate::log::log(&event);
         self.metrics.count(&event);
@@ -367,17 +414,18 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 
 fn read_or_log(store: &dyn BlockStore, channel: ChannelId, number: BlockNumber) -> Option<Block> {
     store.read(channel, number).unwrap_or_else(|error| {
-        tracing::error!(%channel, %number, %error, "a stored block cannot be read");
+        thinned!(error, "a stored block cannot be read", %channel, %number, %error);
         None
     })
 }
 
 fn read_header(store: &dyn BlockStore, channel: ChannelId, number: BlockNumber) -> Option<CertifiedHeader> {
     let bytes = store.read_header(channel, number).unwrap_or_else(|error| {
-        tracing::error!(%channel, %number, %error, "a stored header cannot be read");
+        thinned!(error, "a stored header cannot be read", %channel, %number, %error);
         None
     })?;
-    CertifiedHeader::decode(bytes)
-        .inspect_err(|error| tracing::error!(%channel, %number, %error, "a stored header is damaged"))
-        .ok()
+    let header = CertifiedHeader::decode(bytes).inspect_err(|error| {
+        thinned!(error, "a stored header is damaged", %channel, %number, %error);
+    });
+    header.ok()
 }

@@ -6,7 +6,7 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
-mod committer;
+pub mod committer;
 pub mod config;
 pub mod core;
 mod daemon;
@@ -22,6 +22,7 @@ pub mod network;
 pub mod orderer;
 pub mod peer;
 mod rpc;
+mod saver;
 pub mod store;
 mod thinning;
 mod timers;

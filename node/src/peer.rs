@@ -6,12 +6,13 @@
 //! ```
 
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, WriteLimits};
 use crate::config::PeerFile;
-use crate::core::{Core, CoreHandle, Stopped, Surroundings};
+use crate::core::{Core, CoreHandle, CoreLimits, Stopped, Surroundings};
 use crate::feed::{FeedConfig, Feeds};
 use crate::metrics::Metrics;
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle};
+use crate::saver::Saver;
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role, RosterError};
@@ -52,8 +53,10 @@ pub struct PeerSettings {
     pub verify_threads: usize,
     /// Verifications that may wait.
     pub verify_queue_max: usize,
-    /// Events that a slow listener may lag behind before it loses the oldest.
-    pub events_max: usize,
+    /// What may wait for the core, and for its listeners.
+    pub core: CoreLimits,
+    /// Bounds of one durable write.
+    pub writes: WriteLimits,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
 }
@@ -69,7 +72,8 @@ impl PeerSettings {
             feed: config.feed.to_config(),
             verify_threads: config.verification.thread_count(),
             verify_queue_max: config.verification.queue_max,
-            events_max: config.operations.event_backlog_max,
+            core: config.core_limits(),
+            writes: config.store.limits(),
             store,
         }
     }
@@ -144,6 +148,8 @@ pub struct PeerNode {
     configs: Configs,
     org: ledgercast_crypto::OrgId,
     org_name: String,
+    /// Held while a channel is joined or left: one after the other.
+    changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -187,18 +193,21 @@ impl PeerNode {
         let (inputs, input_receiver) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let metrics = Arc::new(Metrics::default());
+        let (committer, written) = Committer::start(Arc::clone(&store), settings.writes)?;
         let around = Surroundings {
             clock,
             network: network.clone(),
             store: Arc::clone(&store),
             pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
-            committer: Committer::start(Arc::clone(&store), inputs.clone())?,
+            committer,
+            saver: Saver::start(Arc::clone(&store))?,
             feeds: Feeds::new(settings.feed, tls, inputs.clone(), tasks.clone()),
             inputs,
             metrics: Arc::clone(&metrics),
         };
         let peer = Peer::new(settings.protocol, own, restored, now, random_seed()?);
-        let (core, sources, handle) = Core::new(peer, around, events, input_receiver, settings.events_max);
+        let (core, sources, handle) =
+            Core::new(peer, around, (events, input_receiver, written), settings.core);
         let stop = CancellationToken::new();
         let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
         tasks.spawn(async move {
@@ -206,6 +215,7 @@ impl PeerNode {
             let _guard = guard;
             core.run(sources, core_stop).await;
         });
+        let changing = tokio::sync::Mutex::default();
         Ok(Arc::new(Self {
             clock,
             core: handle,
@@ -215,6 +225,7 @@ impl PeerNode {
             configs,
             org,
             org_name,
+            changing,
             stop,
             tasks,
         }))
@@ -264,6 +275,7 @@ impl PeerNode {
     }
 
     async fn join_entitled(&self, name: ChannelName, genesis: Genesis) -> Result<(), JoinError> {
+        let _changing = self.changing.lock().await;
         let (store, held_name, held) = (Arc::clone(&self.store), name.clone(), genesis.clone());
         off_the_workers(move || create_unless_held(store.as_ref(), &held_name, &held)).await?;
         if let Ok(mut configs) = self.configs.lock() {
@@ -284,10 +296,12 @@ impl PeerNode {
     }
 
     async fn leave_joined(&self, channel: ChannelId) -> Result<(), JoinError> {
+        let _changing = self.changing.lock().await;
         if !self.configs.lock().is_ok_and(|configs| configs.contains_key(&channel)) {
             return Err(JoinError::NotJoined(channel));
         }
-        self.core.command(Command::Leave { channel }).await?;
+        // What is on its way to the disk arrives there before the blocks are removed.
+        self.core.leave(channel).await?;
         let store = Arc::clone(&self.store);
         off_the_workers(move || store.remove_channel(channel)).await?;
         if let Ok(mut configs) = self.configs.lock() {

@@ -4,15 +4,17 @@
 //! Reading: the file alone is checked first, so that errors show its line; then `LEDGERCAST_<SECTION>_<KEY>`
 //! variables replace values and the whole is checked again.
 
+mod check;
 mod duration;
 mod orderer;
 mod peer;
 mod section;
 mod sections;
 
+pub use check::WrongValue;
 pub use duration::HumanDuration;
 pub use orderer::OrdererFile;
-pub use peer::{PeerFile, WrongValue};
+pub use peer::PeerFile;
 pub use sections::{ApiSection, LogFormat, LogSection, OperationsSection, StoreSection, VerificationSection};
 
 use serde::de::DeserializeOwned;
@@ -29,6 +31,12 @@ const PREFIX: &str = "LEDGERCAST_";
 pub trait ConfigFile: DeserializeOwned {
     /// Its sections: variables that name another one are not meant for it.
     const SECTIONS: &'static [&'static str];
+
+    /// Looks for values that parse and cannot work.
+    ///
+    /// # Errors
+    /// The first such value.
+    fn check(&self) -> Result<(), WrongValue>;
 }
 
 /// Why a configuration is refused; nothing was started.
@@ -101,8 +109,9 @@ pub fn load_with<T: ConfigFile>(
     let text = read(file)?;
     let content = |error| ConfigError::Content { file: file.to_owned(), error };
     let plain: T = toml::from_str(&text).map_err(content)?;
+    plain.check().map_err(|wrong| wrong_value(file, wrong))?;
     let mut table: toml::Table = toml::from_str(&text).map_err(content)?;
-    let mut is_overridden = false;
+    let (mut is_overridden, mut names) = (false, Vec::new());
     for (variable, value) in variables {
         is_overridden |= apply(&mut table, T::SECTIONS, &variable, &value);
         let refused = |error: toml::de::Error| ConfigError::Variable {
@@ -110,11 +119,28 @@ pub fn load_with<T: ConfigFile>(
             error: error.message().to_owned(),
         };
         T::deserialize(table.clone()).map_err(refused)?;
+        names.push(variable);
     }
-    match is_overridden {
-        true => T::deserialize(table).map_err(content),
-        false => Ok(plain),
+    if !is_overridden {
+        return Ok(plain);
     }
+    let changed = T::deserialize(table).map_err(content)?;
+    changed.check().map_err(|wrong| {
+        let by_variable = variable_of(wrong.section, wrong.key);
+        match names.contains(&by_variable) {
+            true => ConfigError::Variable { variable: by_variable, error: wrong.error },
+            false => wrong_value(file, wrong),
+        }
+    })?;
+    Ok(changed)
+}
+
+fn wrong_value(file: &Path, WrongValue { section, key, error }: WrongValue) -> ConfigError {
+    ConfigError::Value { place: place_of(file, section, key), section, key, error }
+}
+
+fn variable_of(section: &str, key: &str) -> String {
+    format!("{PREFIX}{}_{}", section.to_ascii_uppercase(), key.to_ascii_uppercase())
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {
@@ -266,6 +292,37 @@ mod tests {
         let file: OrdererFile = load_text("", &[("LEDGERCAST_MEMBERSHIP_EXPIRY", "1s")]).expect("valid");
 
         assert_eq!(file, OrdererFile::default());
+    }
+
+    #[test]
+    fn a_value_that_cannot_work_is_refused_with_its_line_or_its_variable_and_the_cure() {
+        let wrong = [
+            ("api", "accepted_waiting_max = 0", "1 to 1000000"),
+            ("api", "requests_waiting_max = 9_000_000_000_000_000_000", "1 to 1000000"),
+            ("api", "handshake_timeout = \"1ns\"", "10ms"),
+            ("operations", "connections_max = 0", "1 to 1000000"),
+            ("operations", "request_timeout = \"2h\"", "1h"),
+            ("operations", "event_streams_max = 64", "set fewer"),
+            ("verification", "queue_max = 0", "1 to 1000000"),
+            ("verification", "threads = 100_000", "0 to 1024"),
+            ("store", "write_blocks_max = 0", "1 to 1000000"),
+            ("network", "dials_waiting_max = 0", "at least 1"),
+            ("network", "data_queue_bytes_max = 5", "cannot hold one frame"),
+        ];
+        for (section, line, cure) in wrong {
+            let text = format!("{MINIMAL}\n[{section}]\n{line}\n");
+            let key = line.split(' ').next().expect("a key");
+
+            let error = load_text::<PeerFile>(&text, &[]).expect_err(line).to_string();
+
+            for word in ["line 5", section, key, cure] {
+                assert!(error.contains(word), "no {word:?} in {error}");
+            }
+        }
+
+        let over = [("LEDGERCAST_API_STREAMS_MAX", "0")];
+        let error = load_text::<OrdererFile>("", &over).expect_err("no streams").to_string();
+        assert!(error.contains("LEDGERCAST_API_STREAMS_MAX") && error.contains("1 to 1000000"), "{error}");
     }
 
     #[test]

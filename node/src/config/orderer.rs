@@ -1,9 +1,13 @@
 //! `orderer.toml`.
 
-use super::ConfigFile;
+use super::check::{self, WrongValue};
 use super::peer::FeedSection;
 use super::section::section;
-use super::sections::{LogSection, StoreSection, VerificationSection};
+use super::sections::{self, LogSection, StoreSection, VerificationSection};
+use super::{ConfigFile, HumanDuration};
+use crate::api::grpc::GrpcLimits;
+use crate::api::operations::OperationsLimits;
+use crate::orderer::CoreLimits;
 use ledgercast_protocol::ordering;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,6 +38,13 @@ pub struct OrdererFile {
 impl ConfigFile for OrdererFile {
     const SECTIONS: &'static [&'static str] =
         &["orderer", "ordering", "feed", "verification", "api", "operations", "store", "log"];
+
+    fn check(&self) -> Result<(), WrongValue> {
+        self.verification.check()?;
+        self.api.check()?;
+        sections::operations(&self.operations.limits())?;
+        self.store.check()
+    }
 }
 
 /// `[orderer]`.
@@ -79,15 +90,65 @@ pub struct OrdererApiSection {
     pub streams_max: usize,
     /// Envelopes in flight on one submission stream.
     pub submissions_in_flight_max: usize,
+    /// Envelopes that may wait to be looked at for the first time.
+    pub submissions_waiting_max: usize,
+    /// Calls that one connection may have open.
+    pub calls_per_connection_max: u32,
+    /// Connections past their handshake that wait to be served.
+    pub accepted_waiting_max: usize,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: HumanDuration,
+    /// Requests of admins and metrics that may wait for the orderer's core.
+    pub requests_waiting_max: usize,
+}
+
+impl OrdererApiSection {
+    /// The bounds of gRPC.
+    pub fn limits(&self) -> GrpcLimits {
+        GrpcLimits {
+            connections_max: self.connections_max,
+            streams_max: self.streams_max,
+            submissions_in_flight_max: self.submissions_in_flight_max,
+            calls_per_connection_max: self.calls_per_connection_max,
+            accepted_waiting_max: self.accepted_waiting_max,
+            handshake_timeout: self.handshake_timeout.get(),
+        }
+    }
+
+    /// What may wait for the orderer's core.
+    pub fn core_limits(&self) -> CoreLimits {
+        CoreLimits {
+            submissions_waiting_max: self.submissions_waiting_max,
+            requests_waiting_max: self.requests_waiting_max,
+        }
+    }
+
+    fn check(&self) -> Result<(), WrongValue> {
+        sections::grpc(&self.limits())?;
+        check::places(
+            "api",
+            &[
+                ("submissions_in_flight_max", self.submissions_in_flight_max),
+                ("submissions_waiting_max", self.submissions_waiting_max),
+                ("requests_waiting_max", self.requests_waiting_max),
+            ],
+        )
+    }
 }
 
 impl Default for OrdererApiSection {
     fn default() -> Self {
+        let (limits, core) = (GrpcLimits::default(), CoreLimits::default());
         Self {
             listen: (Ipv4Addr::UNSPECIFIED, 7050).into(),
-            connections_max: 256,
-            streams_max: 128,
-            submissions_in_flight_max: 1024,
+            connections_max: limits.connections_max,
+            streams_max: limits.streams_max,
+            submissions_in_flight_max: limits.submissions_in_flight_max,
+            submissions_waiting_max: core.submissions_waiting_max,
+            calls_per_connection_max: limits.calls_per_connection_max,
+            accepted_waiting_max: limits.accepted_waiting_max,
+            handshake_timeout: limits.handshake_timeout.into(),
+            requests_waiting_max: core.requests_waiting_max,
         }
     }
 }
@@ -98,10 +159,26 @@ impl Default for OrdererApiSection {
 pub struct OrdererOperationsSection {
     /// Where operations HTTP is served.
     pub listen: SocketAddr,
+    /// Connections held at once.
+    pub connections_max: usize,
+    /// How long a request may take to arrive, and its answer to begin.
+    pub request_timeout: HumanDuration,
+}
+
+impl OrdererOperationsSection {
+    /// The bounds of operations HTTP.
+    pub fn limits(&self) -> OperationsLimits {
+        OperationsLimits {
+            connections_max: self.connections_max,
+            request_timeout: self.request_timeout.get(),
+        }
+    }
 }
 
 impl Default for OrdererOperationsSection {
     fn default() -> Self {
-        Self { listen: (Ipv4Addr::LOCALHOST, 8443).into() }
+        let OperationsLimits { connections_max, request_timeout } = OperationsLimits::default();
+        let listen = (Ipv4Addr::LOCALHOST, 8443).into();
+        Self { listen, connections_max, request_timeout: request_timeout.into() }
     }
 }

@@ -1,9 +1,10 @@
 //! `peer.toml`: one struct a section, its defaults those of the protocol's modules.
 
-use super::ConfigFile;
-use super::HumanDuration;
+use super::check::WrongValue;
 use super::section::section;
 use super::sections::{ApiSection, LogSection, OperationsSection, StoreSection, VerificationSection};
+use super::{ConfigFile, HumanDuration};
+use crate::core::CoreLimits;
 use crate::feed::FeedConfig;
 use crate::network::Limits;
 use ledgercast_crypto::Digest;
@@ -93,6 +94,15 @@ impl ConfigFile for PeerFile {
         "store",
         "log",
     ];
+
+    fn check(&self) -> Result<(), WrongValue> {
+        let limits = self.network.to_config();
+        limits.check().map_err(|error| WrongValue::new("network", error.key(), error))?;
+        self.verification.check()?;
+        self.api.check()?;
+        self.operations.check()?;
+        self.store.check()
+    }
 }
 
 /// `[peer]`.
@@ -138,6 +148,7 @@ section! {
             sessions_max: usize,
             sessions_inbound_max: usize,
             sessions_pending_max: usize,
+            dials_waiting_max: usize,
             control_queue_bytes_max: usize,
             data_queue_bytes_max: usize,
             pull_queue_bytes_max: usize,
@@ -227,6 +238,7 @@ section! {
             proving_per_source: usize,
             proving_copies_max: usize,
             commits_in_flight_max: usize,
+            refused_jobs_max: usize,
             feed_blocks_max: u64,
             recent_bytes_max: usize,
             recent_headers_max: usize,
@@ -384,18 +396,15 @@ impl LeadershipSection {
     }
 }
 
-/// A value that parses and cannot work, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrongValue {
-    /// The section.
-    pub section: &'static str,
-    /// The key.
-    pub key: &'static str,
-    /// What is wrong, and the cure.
-    pub error: String,
-}
-
 impl PeerFile {
+    /// What may wait for the peer's core, and for its listeners.
+    pub fn core_limits(&self) -> CoreLimits {
+        CoreLimits {
+            requests_waiting_max: self.api.requests_waiting_max,
+            events_max: self.operations.event_backlog_max,
+        }
+    }
+
     /// The protocol's configuration.
     ///
     /// # Errors

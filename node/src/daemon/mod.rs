@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,27 +89,95 @@ fn block_on(run: impl Future<Output = Result<(), Failure>>) -> Result<(), Failur
     result
 }
 
+/// Both APIs, being served.
+struct Served {
+    tasks: TaskTracker,
+    /// From each API that ends although nobody stopped it.
+    failures: mpsc::Receiver<Failure>,
+}
+
+impl Served {
+    /// Resolves when an API has ended by itself: a node that nobody can reach should not look alive.
+    async fn failed(&mut self) -> Failure {
+        match self.failures.recv().await {
+            Some(failure) => failure,
+            // All have ended as they were told to.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Resolves when both have stopped.
+    async fn stopped(&self) {
+        self.tasks.wait().await;
+    }
+}
+
 /// Serves both APIs until `stop` is cancelled.
-fn serve_all(operations: Operations, api: GrpcServer, stop: CancellationToken) -> TaskTracker {
+fn serve_all(operations: Operations, api: GrpcServer, stop: &CancellationToken) -> Served {
+    let (failed, failures) = mpsc::channel(2);
     let tasks = TaskTracker::new();
-    let operations_stop = stop.clone();
-    tasks.spawn(async move {
-        if let Err(error) = operations.serve(operations_stop).await {
-            tracing::error!(%error, "operations HTTP ended");
-        }
-    });
-    tasks.spawn(async move {
-        if let Err(error) = api.serve(stop).await {
-            tracing::error!(%error, "gRPC ended");
-        }
-    });
+    let (operations_stop, api_stop) = (stop.clone(), stop.clone());
+    let operations = async move {
+        operations.serve(operations_stop).await;
+        Ok::<_, std::convert::Infallible>(())
+    };
+    tasks.spawn(watched("operations HTTP", operations, stop.clone(), failed.clone()));
+    tasks.spawn(watched("gRPC", api.serve(api_stop), stop.clone(), failed));
     tasks.close();
-    tasks
+    Served { tasks, failures }
+}
+
+/// Runs a server and reports an end that nobody asked for: an error, a panic, or just an end.
+async fn watched<E: std::fmt::Display + Send + 'static>(
+    name: &'static str,
+    server: impl Future<Output = Result<(), E>> + Send + 'static,
+    stop: CancellationToken,
+    failed: mpsc::Sender<Failure>,
+) {
+    let cause = match tokio::spawn(server).await {
+        Ok(Ok(())) if stop.is_cancelled() => return,
+        Ok(Ok(())) => "nobody asked it to".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    // Nobody listens once the daemon stops for another reason.
+    let _ = failed.send(Failure::failed(format!("{name} has ended: {cause}; the node stops"))).await;
 }
 
 /// Lets a stop take its time, up to a bound.
 async fn bounded(stopping: impl Future<Output = ()>) {
     if tokio::time::timeout(STOP_TIMEOUT, stopping).await.is_err() {
         tracing::warn!(?STOP_TIMEOUT, "not everything stopped in time; what was acknowledged is durable");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn failure_of(
+        server: impl Future<Output = Result<(), String>> + Send + 'static,
+        is_stopped: bool,
+    ) -> Option<String> {
+        let (failed, mut failures) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        if is_stopped {
+            stop.cancel();
+        }
+        watched("the API", server, stop, failed).await;
+        failures.recv().await.map(|failure| failure.to_string())
+    }
+
+    #[tokio::test]
+    async fn an_api_that_ends_unasked_is_a_failure_with_its_cause() {
+        let error = failure_of(async { Err("the listener broke".to_owned()) }, false).await;
+        let panic = failure_of(async { panic!("a fault of ours") }, false).await;
+        let end = failure_of(async { Ok(()) }, false).await;
+        let stop = failure_of(async { Ok(()) }, true).await;
+
+        assert_eq!(error.as_deref(), Some("the API has ended: the listener broke; the node stops"));
+        assert!(panic.is_some_and(|text| text.contains("panicked")));
+        assert!(end.is_some_and(|text| text.contains("nobody asked")));
+        assert_eq!(stop, None);
     }
 }

@@ -1,10 +1,8 @@
 //! `ledgercastd orderer`.
 
 use super::notify::notify;
-use super::{Loaded, block_on, bounded, load, serve_all, stop_requested};
-use crate::api::grpc::{
-    Administration, Audience, ChannelDirectory, GrpcError, GrpcLimits, GrpcServer, Node, Submitter,
-};
+use super::{Loaded, Served, block_on, bounded, load, serve_all, stop_requested};
+use crate::api::grpc::{Administration, Audience, ChannelDirectory, GrpcError, GrpcServer, Node, Submitter};
 use crate::api::operations::{LogSpec, Observed, ObservedFollower, ObservedOrderer, Operations};
 use crate::cli::Home;
 use crate::config::OrdererFile;
@@ -15,7 +13,6 @@ use crate::orderer::{OrdererNode, OrdererSettings};
 use ledgercast_crypto::msp::Msp;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Runs an orderer until it is told to stop.
 ///
@@ -55,6 +52,8 @@ async fn run_sequencer(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSp
         ordering: config.ordering.to_config(),
         verify_threads: config.verification.thread_count(),
         verify_queue_max: config.verification.queue_max,
+        core: config.api.core_limits(),
+        writes: config.store.limits(),
         store: loaded.store(&config.store)?,
     })
     .await
@@ -65,7 +64,7 @@ async fn run_sequencer(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSp
         submitter: Arc::clone(&node) as Arc<dyn Submitter>,
         observed: Arc::new(ObservedOrderer(Arc::clone(&node))),
     };
-    let result = serve_until_stopped(&loaded, &msp, started, log).await;
+    let result = serve_until_stopped(&loaded, &msp, started, log, node.ended()).await;
     bounded(node.stop()).await;
     result
 }
@@ -80,6 +79,8 @@ async fn run_follower(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpe
         channels_max: config.ordering.channels_max,
         verify_threads: config.verification.thread_count(),
         verify_queue_max: config.verification.queue_max,
+        requests_waiting_max: config.api.requests_waiting_max,
+        writes: config.store.limits(),
         store: loaded.store(&config.store)?,
     })
     .await
@@ -90,7 +91,7 @@ async fn run_follower(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpe
         submitter: Arc::clone(&node) as Arc<dyn Submitter>,
         observed: Arc::new(ObservedFollower(Arc::clone(&node))),
     };
-    let result = serve_until_stopped(&loaded, &msp, started, log).await;
+    let result = serve_until_stopped(&loaded, &msp, started, log, node.ended()).await;
     bounded(node.stop()).await;
     result
 }
@@ -100,14 +101,19 @@ async fn serve_until_stopped(
     msp: &Msp,
     started: Started,
     log: Arc<dyn LogSpec>,
+    core_ended: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let stop = CancellationToken::new();
-    let tasks = serve(loaded, msp, started, log, stop.clone()).await?;
+    let mut served = serve(loaded, msp, started, log, &stop).await?;
     notify("READY=1");
-    let stopped = stop_requested().await;
+    let stopped = tokio::select! {
+        stopped = stop_requested() => stopped,
+        () = core_ended => Err(Failure::failed("the orderer's core has ended; the log says why")),
+        failure = served.failed() => Err(failure),
+    };
     notify("STOPPING=1");
     stop.cancel();
-    bounded(async { tasks.wait().await }).await;
+    bounded(served.stopped()).await;
     stopped
 }
 
@@ -116,10 +122,11 @@ async fn serve(
     msp: &Msp,
     started: Started,
     log: Arc<dyn LogSpec>,
-    stop: CancellationToken,
-) -> Result<TaskTracker, Failure> {
+    stop: &CancellationToken,
+) -> Result<Served, Failure> {
     let config = &loaded.config;
-    let operations = Operations::bind(config.operations.listen, Arc::clone(&started.observed), log)
+    let (observed, limits) = (Arc::clone(&started.observed), config.operations.limits());
+    let operations = Operations::bind(config.operations.listen, limits, observed, log)
         .await
         .map_err(|error| loaded.wrong("operations", "listen", error))?;
     let api = bind(loaded, msp, started).await.map_err(|error| loaded.wrong("api", "listen", error))?;
@@ -132,16 +139,11 @@ async fn serve(
 async fn bind(loaded: &Loaded<OrdererFile>, msp: &Msp, started: Started) -> Result<GrpcServer, GrpcError> {
     let config = &loaded.config.api;
     let pair = msp.tls.as_ref().ok_or(GrpcError::NoTls)?;
-    let limits = GrpcLimits {
-        connections_max: config.connections_max,
-        streams_max: config.streams_max,
-        submissions_in_flight_max: config.submissions_in_flight_max,
-    };
     let served = Node {
         directory: started.directory,
         administration: started.administration,
         submitter: Some(started.submitter),
         audience: Audience::ReaderOrgs,
     };
-    GrpcServer::bind(config.listen, limits, pair, &msp.org, served).await
+    GrpcServer::bind(config.listen, config.limits(), pair, &msp.org, served).await
 }

@@ -1,7 +1,7 @@
 //! `ledgercastd peer`.
 
 use super::notify::notify;
-use super::{Loaded, block_on, bounded, load, serve_all, stop_requested};
+use super::{Loaded, Served, block_on, bounded, load, serve_all, stop_requested};
 use crate::api::grpc;
 use crate::api::operations::{LogSpec, ObservedPeer, Operations, Readiness};
 use crate::cli::Home;
@@ -13,7 +13,6 @@ use ledgercast_crypto::msp::Msp;
 use ledgercast_protocol::peer::PeerConfig;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Runs a peer until it is told to stop.
 ///
@@ -47,17 +46,18 @@ async fn run(
     let node = PeerNode::start(settings).await.map_err(|error| refused_at_start(&loaded, error))?;
 
     let stop = CancellationToken::new();
-    let served = serve(&loaded, &msp, Arc::clone(&node), log, stop.clone()).await;
+    let served = serve(&loaded, &msp, Arc::clone(&node), log, &stop).await;
     let result = match served {
-        Ok(tasks) => {
+        Ok(mut served) => {
             notify("READY=1");
             let stopped = tokio::select! {
                 stopped = stop_requested() => stopped,
                 () = node.ended() => Err(Failure::failed("the peer's core has ended; the log says why")),
+                failure = served.failed() => Err(failure),
             };
             notify("STOPPING=1");
             stop.cancel();
-            bounded(async { tasks.wait().await }).await;
+            bounded(served.stopped()).await;
             stopped
         }
         Err(failure) => Err(failure),
@@ -71,13 +71,13 @@ async fn serve(
     msp: &Msp,
     node: Arc<PeerNode>,
     log: Arc<dyn LogSpec>,
-    stop: CancellationToken,
-) -> Result<TaskTracker, Failure> {
+    stop: &CancellationToken,
+) -> Result<Served, Failure> {
     let config = &loaded.config;
     let readiness = Readiness { blocks_behind_max: config.operations.ready_lag_blocks };
     let streams_max = config.operations.event_streams_max;
     let observed = Arc::new(ObservedPeer::new(Arc::clone(&node), readiness.clone(), streams_max));
-    let operations = Operations::bind(config.operations.listen, observed, log)
+    let operations = Operations::bind(config.operations.listen, config.operations.limits(), observed, log)
         .await
         .map_err(|error| loaded.wrong("operations", "listen", error))?;
     let api = grpc::bind_peer(&config.api, msp, node, readiness)

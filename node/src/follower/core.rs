@@ -2,7 +2,7 @@
 //! A flow without neighbours that leads for ever is all that a follower needs of the protocol.
 
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, Reports, Written};
 use crate::feed::{Feeds, Handled};
 use crate::timers::Timers;
 use crate::verify_pool::VerifyPool;
@@ -16,9 +16,6 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-
-/// Requests of admins and metrics that may wait.
-const REQUESTS_MAX: usize = 64;
 
 /// The follower stops.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -90,14 +87,21 @@ pub(super) struct Core {
     heights: watch::Sender<BTreeMap<ChannelId, u64>>,
     requests: mpsc::Receiver<Request>,
     received: mpsc::UnboundedReceiver<Input>,
+    written: Reports,
 }
 
 impl Core {
-    pub(super) fn new(around: Surroundings, received: mpsc::UnboundedReceiver<Input>) -> (Self, CoreHandle) {
-        let (asked, requests) = mpsc::channel(REQUESTS_MAX);
+    /// Puts the flows among what they drive; so many requests may wait, further ones wait to be taken.
+    pub(super) fn new(
+        around: Surroundings,
+        received: mpsc::UnboundedReceiver<Input>,
+        written: Reports,
+        requests_waiting_max: usize,
+    ) -> (Self, CoreHandle) {
+        let (asked, requests) = mpsc::channel(requests_waiting_max.max(1));
         let (heights, height_receiver) = watch::channel(BTreeMap::new());
         let (flows, timers) = (BTreeMap::new(), Timers::default());
-        let core = Self { flows, around, timers, heights, requests, received };
+        let core = Self { flows, around, timers, heights, requests, received, written };
         (core, CoreHandle { requests: asked, heights: height_receiver })
     }
 
@@ -114,6 +118,13 @@ impl Core {
                 () = stop.cancelled() => return,
                 Some(request) = self.requests.recv() => self.answer(request),
                 () = sleep_until(next) => {}
+                written = self.written.recv() => match written {
+                    Some(written) => self.on_written(written),
+                    None => {
+                        tracing::error!("the committing thread has ended; this follower stops");
+                        return;
+                    }
+                },
                 Some(input) = self.received.recv() => self.on_input(input),
             }
         }
@@ -132,7 +143,9 @@ impl Core {
                 self.heights.send_modify(|heights| {
                     heights.remove(&channel);
                 });
-                let _ = done.send(is_gone);
+                self.around.committer.drain(channel, move || {
+                    let _ = done.send(is_gone);
+                });
             }
             Request::Standings(answer) => {
                 let _ = answer.send(self.standings());
@@ -172,12 +185,6 @@ impl Core {
         let handled = Handled::from(&input);
         match input {
             Input::Judged(verdict) => self.on_verdict(verdict),
-            Input::Committed { channel, through } => {
-                self.step(channel, channel::Input::Committed { through });
-            }
-            Input::CommitFailed { channel, number, error } => {
-                self.step(channel, channel::Input::CommitFailed { number, error });
-            }
             Input::Fed { channel, feed, block } => self.step(channel, channel::Input::Fed { feed, block }),
             Input::FedHeader { channel, feed, header } => {
                 self.step(channel, channel::Input::FedHeader { feed, header });
@@ -190,6 +197,19 @@ impl Core {
             _ => {}
         }
         self.around.feeds.handled(&handled);
+    }
+
+    /// A channel that was left meanwhile has no flow any more.
+    fn on_written(&mut self, written: Written) {
+        let Written { channel, blocks, result } = written;
+        self.step(
+            channel,
+            match result {
+                Ok(through) => channel::Input::Committed { through },
+                Err((number, error)) => channel::Input::CommitFailed { number, error },
+            },
+        );
+        self.around.committer.settle(channel, blocks);
     }
 
     fn on_verdict(&mut self, verdict: Verdict) {

@@ -18,7 +18,7 @@ pub use self::core::{Standing, Standings, Stopped};
 use self::core::{Core, CoreHandle, Request, Surroundings};
 use crate::api::grpc::ChannelTable;
 use crate::clock::Clock;
-use crate::committer::Committer;
+use crate::committer::{Committer, WriteLimits};
 use crate::feed::{FeedConfig, Feeds};
 use crate::peer::{PeerError, restore_channel};
 use crate::verify_pool::VerifyPool;
@@ -50,6 +50,10 @@ pub struct FollowerSettings {
     pub verify_threads: usize,
     /// Checks that may wait.
     pub verify_queue_max: usize,
+    /// Requests of admins and metrics that may wait; further ones wait to be taken.
+    pub requests_waiting_max: usize,
+    /// Bounds of one durable write.
+    pub writes: WriteLimits,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
 }
@@ -184,21 +188,27 @@ impl FollowerNode {
         let (inputs, received) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let feed = settings.feed.clone();
+        let (committer, written) = Committer::start(Arc::clone(&store), settings.writes)?;
         let around = Surroundings {
             clock,
             pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
-            committer: Committer::start(Arc::clone(&store), inputs.clone())?,
+            committer,
             feeds: Feeds::new(settings.feed, Arc::clone(&tls), inputs.clone(), tasks.clone()),
             inputs,
         };
-        let (mut core, handle) = Core::new(around, received);
+        let (mut core, handle) = Core::new(around, received, written, settings.requests_waiting_max);
         for held in stored {
             let (channel, seed) = (held.genesis.channel(), seed().map_err(FollowerError::Randomness)?);
             tracing::info!(name = %held.name, %channel, "following a stored channel");
             core.open(channel, own.flow(held, seed));
         }
         let stop = CancellationToken::new();
-        tasks.spawn(core.run(stop.clone()));
+        let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
+        tasks.spawn(async move {
+            // However the core ends, everything else is to end as well.
+            let _guard = guard;
+            core.run(core_stop).await;
+        });
         Ok(Arc::new(Self {
             core: handle,
             store,
@@ -270,6 +280,11 @@ impl FollowerNode {
         blocking(move || store.remove_channel(channel)).await?;
         tracing::info!(%channel, "left a channel");
         Ok(())
+    }
+
+    /// Resolves when the task that follows has ended, whether it was told to or not.
+    pub async fn ended(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Closes the streams, lets blocks that are on their way to the disk arrive there, and ends.

@@ -12,9 +12,6 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-/// Dials that may wait for the swarm's task; it takes them at once unless the machine is overloaded.
-pub(super) const COMMANDS_MAX: usize = 1024;
-
 /// What the swarm's task is asked.
 #[derive(Debug)]
 pub(super) enum NetworkCommand {
@@ -26,7 +23,7 @@ pub(super) enum NetworkCommand {
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum CommandError {
     /// Too many dials wait already.
-    #[error("{COMMANDS_MAX} dials wait already")]
+    #[error("too many dials wait already")]
     Busy,
     /// The transport has shut down.
     #[error("transport has shut down")]

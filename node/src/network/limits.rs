@@ -22,6 +22,9 @@ pub struct Limits {
     pub sessions_inbound_max: usize,
     /// Handshakes under way, counted for each direction. Beyond it a connection is refused at once.
     pub sessions_pending_max: usize,
+    /// Dials that may wait for the transport's task, which takes them at once unless the machine is
+    /// overloaded. A dial beyond fails and is tried again later.
+    pub dials_waiting_max: usize,
     /// Bytes waiting on the control lane of one session; a frame beyond is refused.
     pub control_queue_bytes_max: usize,
     /// Bytes waiting on the data lane of one session; a frame beyond is refused.
@@ -31,7 +34,9 @@ pub struct Limits {
     /// Bytes received on one lane and not yet taken by the owner of the events. At the bound the
     /// lane is not read; it can be passed by one frame and one read buffer.
     pub inbound_queue_bytes_max: usize,
-    /// The largest control frame; a larger one from a peer ends the session.
+    /// The largest control frame; a larger one from a peer ends the session. This and the next two are part
+    /// of the wire format, not configuration: a node with smaller ones would end sessions for what all others
+    /// may say.
     pub control_frame_bytes_max: usize,
     /// The largest data frame; a larger one from a peer ends the session.
     pub data_frame_bytes_max: usize,
@@ -56,6 +61,7 @@ impl Default for Limits {
             sessions_max: 256,
             sessions_inbound_max: 192,
             sessions_pending_max: 64,
+            dials_waiting_max: 1024,
             control_queue_bytes_max: MIB,
             data_queue_bytes_max: 8 * MIB,
             pull_queue_bytes_max: 4 * MIB,
@@ -100,6 +106,22 @@ pub enum LimitsError {
     Window(usize),
 }
 
+impl LimitsError {
+    /// The limit that would have to change.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Zero(key) => key,
+            Self::FrameBytes { lane: Lane::Control, .. } => "control_frame_bytes_max",
+            Self::FrameBytes { lane: Lane::Data, .. } => "data_frame_bytes_max",
+            Self::FrameBytes { lane: Lane::Pull, .. } => "pull_frame_bytes_max",
+            Self::QueueBytes { lane: Lane::Control, .. } => "control_queue_bytes_max",
+            Self::QueueBytes { lane: Lane::Data, .. } => "data_queue_bytes_max",
+            Self::QueueBytes { lane: Lane::Pull, .. } => "pull_queue_bytes_max",
+            Self::Window(_) => "receive_window_bytes_max",
+        }
+    }
+}
+
 impl Limits {
     /// The largest frame of a lane, in bytes.
     pub fn frame_bytes_max(&self, lane: Lane) -> usize {
@@ -127,6 +149,7 @@ impl Limits {
         let positive = [
             ("sessions_max", self.sessions_max),
             ("sessions_pending_max", self.sessions_pending_max),
+            ("dials_waiting_max", self.dials_waiting_max),
             ("inbound_queue_bytes_max", self.inbound_queue_bytes_max),
             ("stall_timeout", self.stall_timeout.as_millis() as usize),
             ("handshake_timeout", self.handshake_timeout.as_millis() as usize),

@@ -126,7 +126,7 @@ impl Network {
         for address in config.listen {
             listen(&mut swarm, address).map_err(|source| NetworkError::Listen { address, source })?;
         }
-        let (commands, receiver) = mpsc::channel(command::COMMANDS_MAX);
+        let (commands, receiver) = mpsc::channel(limits.dials_waiting_max);
         tokio::spawn(SwarmTask::new(swarm, receiver, limits).run());
         Ok((NetworkHandle { commands, registry, bytes, refused }, events))
     }

@@ -1,8 +1,8 @@
 //! The task that owns the sequencer: inputs in, outputs carried out, nothing awaited in between.
 
-use super::committer::{Committer, Written};
 use super::lookup::Lookup;
 use crate::clock::Clock;
+use crate::committer::{Committer, Reports, Written};
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
 use ledgercast_protocol::Monotonic;
@@ -20,12 +20,6 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-
-/// Submissions that may wait to be looked at for the first time; above, submitters wait.
-const SUBMISSIONS_MAX: usize = 1024;
-
-/// Requests of admins and metrics that may wait.
-const REQUESTS_MAX: usize = 64;
 
 /// How long blocks that are on their way to the disk may take when the orderer stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,6 +49,23 @@ pub struct Snapshot {
     pub counters: Counters,
 }
 
+/// What may wait for the task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreLimits {
+    /// Submissions that may wait to be looked at for the first time; at the bound submitters wait. Default
+    /// 1,024 (guess: two blocks' worth).
+    pub submissions_waiting_max: usize,
+    /// Requests of admins and metrics; at the bound they wait to be taken. Default 64 (guess: each takes
+    /// microseconds).
+    pub requests_waiting_max: usize,
+}
+
+impl Default for CoreLimits {
+    fn default() -> Self {
+        Self { submissions_waiting_max: 1024, requests_waiting_max: 64 }
+    }
+}
+
 #[derive(Debug)]
 struct Submission {
     envelope: Bytes,
@@ -68,13 +79,6 @@ enum Request {
     Open(Box<OpenChannel>, oneshot::Sender<Result<(), OpenError>>),
     Close(ChannelId, oneshot::Sender<bool>),
     Snapshot(oneshot::Sender<Snapshot>),
-}
-
-/// What other threads report back.
-#[derive(Debug)]
-enum Report {
-    Input(Input),
-    Written(Written),
 }
 
 /// A handle to the task.
@@ -94,21 +98,24 @@ pub(super) struct Core {
     timers: BTreeMap<ChannelId, Monotonic>,
     waiting: BTreeMap<Ticket, oneshot::Sender<SubmitAnswer>>,
     ticket_next: u64,
-    /// Blocks by channel that the committing thread has not reported yet.
-    unreported: BTreeMap<ChannelId, usize>,
-    /// Who is told when the last block of a channel that was closed is reported.
-    closing: BTreeMap<ChannelId, oneshot::Sender<bool>>,
     counters: Counters,
     heights: watch::Sender<BTreeMap<ChannelId, u64>>,
-    report: mpsc::UnboundedSender<Report>,
+    report: mpsc::UnboundedSender<Input>,
     sources: Option<Sources>,
 }
 
 struct Sources {
     submissions: mpsc::Receiver<Submission>,
     requests: mpsc::Receiver<Request>,
-    /// Bounded by what the sequencer has outstanding.
-    reports: mpsc::UnboundedReceiver<Report>,
+    /// Verdicts and look-ups; bounded by what the sequencer has outstanding.
+    reports: mpsc::UnboundedReceiver<Input>,
+    written: Reports,
+}
+
+/// The threads around the task, and what the committing one reports.
+pub(super) struct Threads {
+    pub(super) pool: VerifyPool,
+    pub(super) committer: (Committer, Reports),
 }
 
 impl CoreHandle {
@@ -152,7 +159,7 @@ impl CoreHandle {
 }
 
 impl Core {
-    /// Starts the threads around a sequencer; `pool` is the number of verifiers and of checks that may wait.
+    /// Puts a sequencer among its threads.
     ///
     /// # Errors
     /// The operating system gives no threads.
@@ -161,29 +168,27 @@ impl Core {
         clock: Clock,
         store: &Arc<dyn BlockStore>,
         heights: BTreeMap<ChannelId, u64>,
-        (threads, queue_max): (usize, usize),
+        Threads { pool, committer: (committer, written) }: Threads,
+        limits: CoreLimits,
     ) -> std::io::Result<(Self, CoreHandle)> {
         let (report, reports) = mpsc::unbounded_channel();
-        let (submissions, submission_receiver) = mpsc::channel(SUBMISSIONS_MAX);
-        let (requests, request_receiver) = mpsc::channel(REQUESTS_MAX);
+        let (submissions, submission_receiver) = mpsc::channel(limits.submissions_waiting_max.max(1));
+        let (requests, request_receiver) = mpsc::channel(limits.requests_waiting_max.max(1));
         let (heights, height_receiver) = watch::channel(heights);
-        let (found, written) = (report.clone(), report.clone());
+        let found = report.clone();
         // Nobody receives when the task has ended; then nobody waits for the answer.
-        let lookup = Lookup::start(Arc::clone(store), move |input| drop(found.send(Report::Input(input))))?;
-        let committer =
-            Committer::start(Arc::clone(store), move |done| drop(written.send(Report::Written(done))))?;
-        let sources = Sources { submissions: submission_receiver, requests: request_receiver, reports };
+        let lookup = Lookup::start(Arc::clone(store), move |input| drop(found.send(input)))?;
+        let sources =
+            Sources { submissions: submission_receiver, requests: request_receiver, reports, written };
         let core = Self {
             sequencer,
             clock,
-            pool: VerifyPool::start(threads, queue_max)?,
+            pool,
             committer,
             lookup,
             timers: BTreeMap::new(),
             waiting: BTreeMap::new(),
             ticket_next: 0,
-            unreported: BTreeMap::new(),
-            closing: BTreeMap::new(),
             counters: Counters::default(),
             heights,
             report,
@@ -203,7 +208,14 @@ impl Core {
                 () = stop.cancelled() => break,
                 Some(request) = sources.requests.recv() => self.answer(request),
                 () = sleep_until(next) => {}
-                Some(report) = sources.reports.recv() => self.on_report(report),
+                written = sources.written.recv() => match written {
+                    Some(written) => self.on_written(written),
+                    None => {
+                        tracing::error!("the committing thread has ended; this orderer stops");
+                        return;
+                    }
+                },
+                Some(input) = sources.reports.recv() => self.step(input),
                 Some(submission) = sources.submissions.recv() => self.on_submission(submission),
             }
         }
@@ -218,10 +230,9 @@ impl Core {
 
     async fn finish(&mut self, sources: &mut Sources) {
         sources.submissions.close();
-        while !self.unreported.is_empty() {
-            match sources.reports.recv().await {
-                Some(Report::Written(written)) => self.on_report(Report::Written(written)),
-                Some(Report::Input(_)) => {}
+        while !self.committer.is_idle() {
+            match sources.written.recv().await {
+                Some(written) => self.on_written(written),
                 None => break,
             }
         }
@@ -244,21 +255,22 @@ impl Core {
         self.step(Input::Submit { ticket, envelope, creator });
     }
 
-    fn on_report(&mut self, report: Report) {
-        match report {
-            Report::Input(input) => self.step(input),
-            Report::Written(Written { channel, blocks, input }) => {
-                self.tell_written(&input);
-                self.step(input);
-                self.settle(channel, blocks);
-            }
-        }
+    /// A write of a channel that was left meanwhile still answers whoever submitted to it.
+    fn on_written(&mut self, written: Written) {
+        let Written { channel, blocks, result } = written;
+        let input = match result {
+            Ok(through) => Input::Committed { channel, through },
+            Err((number, error)) => Input::CommitFailed { channel, number, error },
+        };
+        self.tell_written(&input);
+        self.step(input);
+        self.committer.settle(channel, blocks);
     }
 
     /// The log and those who follow the chain learn of a write.
     fn tell_written(&self, input: &Input) {
         match input {
-            Input::Committed { channel, through } if !self.closing.contains_key(channel) => {
+            Input::Committed { channel, through } if !self.committer.is_draining(*channel) => {
                 let height = through.height().as_u64();
                 tracing::debug!(%channel, height, "blocks are durable");
                 self.heights.send_modify(|heights| {
@@ -272,18 +284,6 @@ impl Core {
                 );
             }
             _ => {}
-        }
-    }
-
-    /// Counts blocks as reported; a channel that is being left is done when none is outstanding.
-    fn settle(&mut self, channel: ChannelId, blocks: usize) {
-        let Some(outstanding) = self.unreported.get_mut(&channel) else { return };
-        *outstanding = outstanding.saturating_sub(blocks);
-        if *outstanding == 0 {
-            self.unreported.remove(&channel);
-            if let Some(answer) = self.closing.remove(&channel) {
-                let _ = answer.send(true);
-            }
         }
     }
 
@@ -317,10 +317,9 @@ impl Core {
         self.carry_out(outputs);
         self.timers.remove(&channel);
         self.heights.send_if_modified(|heights| heights.remove(&channel).is_some());
-        match was_open && self.unreported.contains_key(&channel) {
-            true => drop(self.closing.insert(channel, answer)),
-            false => drop(answer.send(was_open)),
-        }
+        self.committer.drain(channel, move || {
+            let _ = answer.send(was_open);
+        });
     }
 
     fn step(&mut self, input: Input) {
@@ -345,10 +344,10 @@ impl Core {
 
     fn verify(&self, job: EnvelopeJob) {
         let (report, copy) = (self.report.clone(), job.clone());
-        let work = Box::new(move || drop(report.send(Report::Input(Input::Judged(job.run())))));
+        let work = Box::new(move || drop(report.send(Input::Judged(job.run()))));
         if !self.pool.try_submit(work) {
             // The receiver is ours: it lives as long as this task.
-            let _ = self.report.send(Report::Input(Input::Judged(copy.overloaded())));
+            let _ = self.report.send(Input::Judged(copy.overloaded()));
         }
     }
 
@@ -363,7 +362,6 @@ impl Core {
         );
         self.counters.blocks += 1;
         self.counters.body_bytes += block.body().bytes().len() as u64;
-        *self.unreported.entry(channel).or_default() += 1;
         self.committer.commit(block);
     }
 

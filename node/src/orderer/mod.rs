@@ -10,7 +10,6 @@
 //! It agrees with no other orderer. What it has acknowledged is in its store, synced; a crash loses nothing
 //! of it.
 
-mod committer;
 mod core;
 mod lookup;
 mod recovery;
@@ -18,11 +17,13 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-pub use self::core::{Counters, Snapshot, Stopped};
+pub use self::core::{CoreLimits, Counters, Snapshot, Stopped};
 
-use self::core::{Core, CoreHandle};
+use self::core::{Core, CoreHandle, Threads};
 use crate::api::grpc::ChannelTable;
 use crate::clock::Clock;
+use crate::committer::{Committer, WriteLimits};
+use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role};
@@ -49,6 +50,10 @@ pub struct OrdererSettings {
     pub verify_threads: usize,
     /// Checks that may wait; above, submissions are answered as overload.
     pub verify_queue_max: usize,
+    /// What may wait for the sequencer.
+    pub core: CoreLimits,
+    /// Bounds of one durable write.
+    pub writes: WriteLimits,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
 }
@@ -118,7 +123,8 @@ impl OrdererNode {
     /// # Errors
     /// [`OrdererError`] names the cause; nothing is left running.
     pub async fn start(settings: OrdererSettings) -> Result<Arc<Self>, OrdererError> {
-        let OrdererSettings { msp, ordering, verify_threads, verify_queue_max, store } = settings;
+        let OrdererSettings { msp, ordering, verify_threads, verify_queue_max, core, writes, store } =
+            settings;
         let clock = Clock::start();
         let identity = msp.identity(clock.now().wall.as_seconds())?;
         identity.require_role(Role::Orderer).map_err(OrdererError::Role)?;
@@ -130,10 +136,18 @@ impl OrdererNode {
         let heights = channels.iter().map(|held| (held.genesis.channel(), held.height.as_u64())).collect();
         let table =
             ChannelTable::new(channels.iter().map(|held| (held.name.clone(), held.genesis.config().clone())));
-        let (core, handle) =
-            Core::start(sequencer, clock, &store, heights, (verify_threads, verify_queue_max))?;
+        let threads = Threads {
+            pool: VerifyPool::start(verify_threads, verify_queue_max)?,
+            committer: Committer::start(Arc::clone(&store), writes)?,
+        };
+        let (core, handle) = Core::start(sequencer, clock, &store, heights, threads, core)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(core.run(stop.clone()));
+        let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
+        tasks.spawn(async move {
+            // However the core ends, everything else is to end as well.
+            let _guard = guard;
+            core.run(core_stop).await;
+        });
         Ok(Arc::new(Self {
             core: handle,
             store,
@@ -217,6 +231,11 @@ impl OrdererNode {
         blocking(move || store.remove_channel(channel)).await?;
         tracing::info!(%channel, "left a channel");
         Ok(())
+    }
+
+    /// Resolves when the task that orders has ended, whether it was told to or not.
+    pub async fn ended(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Takes no more submissions, lets blocks that are on their way to the disk arrive there, and ends.

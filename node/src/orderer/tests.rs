@@ -2,6 +2,7 @@
 //! break.
 
 use super::*;
+use crate::committer::WriteLimits;
 use ledgercast_crypto::OrgRoots;
 use ledgercast_protocol::ledger::{Block, EnvelopeId, VerifiedBlock};
 use ledgercast_protocol::ordering::SubmitRefusal;
@@ -57,6 +58,8 @@ impl Bench {
             ordering: ordering::Config::default(),
             verify_threads: 2,
             verify_queue_max: 1000,
+            core: CoreLimits::default(),
+            writes: WriteLimits::default(),
             store: Arc::clone(self) as Arc<dyn BlockStore>,
         })
         .await

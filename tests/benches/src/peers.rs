@@ -10,6 +10,7 @@ use ledgercast_client::testnet::NodeSummary;
 use ledgercast_crypto::msp::Msp;
 use ledgercast_node::clock::Clock;
 use ledgercast_node::config::{self, PeerFile};
+use ledgercast_node::core::CoreLimits;
 use ledgercast_node::peer::{PeerNode, PeerSettings};
 use ledgercast_node::store::RocksDbStore;
 use ledgercast_protocol::Event;
@@ -139,7 +140,8 @@ fn settings(peer: &NodeSummary, store: &Path) -> anyhow::Result<PeerSettings> {
         protocol.map_err(|wrong| anyhow::anyhow!("[{}] {}: {}", wrong.section, wrong.key, wrong.error))?;
     let msp = Msp::load(&peer.home.join("msp"))?;
     let settings = PeerSettings::new(&file, protocol, msp, open_store(store)?);
-    Ok(PeerSettings { verify_threads: VERIFY_THREADS, events_max: EVENTS_MAX, ..settings })
+    let core = CoreLimits { events_max: EVENTS_MAX, ..settings.core };
+    Ok(PeerSettings { verify_threads: VERIFY_THREADS, core, ..settings })
 }
 
 async fn start_node(

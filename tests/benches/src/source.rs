@@ -23,11 +23,17 @@ use tonic::async_trait;
 /// The name of its threads.
 pub(crate) const THREADS: &str = "source";
 
-const LIMITS: GrpcLimits =
-    GrpcLimits { connections_max: 256, streams_max: 256, submissions_in_flight_max: 1 };
-
 /// How long its calls may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+fn limits() -> GrpcLimits {
+    GrpcLimits {
+        connections_max: 256,
+        streams_max: 256,
+        submissions_in_flight_max: 1,
+        ..GrpcLimits::default()
+    }
+}
 
 /// A served chain; dropped, it ends.
 pub(crate) struct Source {
@@ -65,7 +71,7 @@ impl Source {
             submitter: None,
             audience: Audience::ReaderOrgs,
         };
-        let server = GrpcServer::bind(orderer.api.parse()?, LIMITS, pair, &msp.org, node);
+        let server = GrpcServer::bind(orderer.api.parse()?, limits(), pair, &msp.org, node);
         let server = runtime.block_on(server)?;
         let stop = CancellationToken::new();
         runtime.spawn(server.serve(stop.clone()));

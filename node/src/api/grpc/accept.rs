@@ -2,6 +2,8 @@
 //! most, and nothing else.
 
 use super::caller::{Access, Caller};
+use super::server::GrpcLimits;
+use crate::thinning::thinned;
 use ledgercast_crypto::CertificateError;
 use std::io;
 use std::net::SocketAddr;
@@ -18,21 +20,15 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-/// A TLS handshake must be done after this time. Derived: a peer's `network.handshake_timeout`.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Pause after the system refused to hand out a connection (no file descriptors left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Authenticated connections that wait for the HTTP server to take them.
-const WAITING_MAX: usize = 16;
 
 /// What accepts, and what it is bound to.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) tls: TlsAcceptor,
     pub(super) access: Arc<Access>,
-    pub(super) connections_max: usize,
+    pub(super) limits: GrpcLimits,
     /// Ends every connection when cancelled.
     pub(super) cut: CancellationToken,
 }
@@ -48,7 +44,7 @@ pub(super) struct Connection {
 impl Acceptor {
     /// Accepts until whoever takes the connections goes away; handshakes under way end with it.
     pub(super) fn start(self) -> mpsc::Receiver<io::Result<Connection>> {
-        let (sender, connections) = mpsc::channel(WAITING_MAX);
+        let (sender, connections) = mpsc::channel(self.limits.accepted_waiting_max.max(1));
         tokio::spawn(async move {
             tokio::select! {
                 () = sender.closed() => {}
@@ -59,7 +55,7 @@ impl Acceptor {
     }
 
     async fn run(&self, sender: &mpsc::Sender<io::Result<Connection>>) {
-        let places = Arc::new(Semaphore::new(self.connections_max));
+        let places = Arc::new(Semaphore::new(self.limits.connections_max));
         let mut handshakes = JoinSet::new();
         loop {
             while handshakes.try_join_next().is_some() {}
@@ -69,7 +65,7 @@ impl Acceptor {
                     handshakes.spawn(self.handshake(stream, remote, place, sender.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a gRPC connection");
+                    thinned!(warn, "cannot accept a gRPC connection", %error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -84,9 +80,9 @@ impl Acceptor {
         sender: mpsc::Sender<io::Result<Connection>>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (tls, access) = (self.tls.clone(), Arc::clone(&self.access));
-        let cut = Box::pin(self.cut.clone().cancelled_owned());
+        let (cut, timeout) = (Box::pin(self.cut.clone().cancelled_owned()), self.limits.handshake_timeout);
         async move {
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, shake(&tls, &access, stream, remote)).await {
+            match tokio::time::timeout(timeout, shake(&tls, &access, stream, remote)).await {
                 Ok(Ok((io, caller))) => {
                     tracing::debug!(%caller, "gRPC connection");
                     let connection = Connection { io, caller, cut, _place: place };
@@ -94,7 +90,7 @@ impl Acceptor {
                     let _ = sender.send(Ok(connection)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "gRPC handshake failed"),
-                Err(_) => tracing::debug!(%remote, ?HANDSHAKE_TIMEOUT, "gRPC handshake timed out"),
+                Err(_) => tracing::debug!(%remote, ?timeout, "gRPC handshake timed out"),
             }
         }
     }

@@ -5,7 +5,7 @@ use super::channel_table::ChannelTable;
 use super::directory::{AdminError, Administration, ChannelDirectory};
 use super::peer_journal::PeerJournal;
 use super::peer_status;
-use super::server::{GrpcError, GrpcLimits, GrpcServer, Node};
+use super::server::{GrpcError, GrpcServer, Node};
 use crate::api::operations::Readiness;
 use crate::config::ApiSection;
 use crate::peer::{JoinError, PeerNode};
@@ -28,8 +28,6 @@ pub struct PeerDirectory {
     readiness: Readiness,
     table: Mutex<Arc<ChannelTable>>,
     journal: Arc<PeerJournal>,
-    /// Joining and leaving take several steps: one at a time.
-    changing: tokio::sync::Mutex<()>,
 }
 
 /// Binds a peer's gRPC: `Deliver` and `Admin` for its own org.
@@ -43,12 +41,6 @@ pub async fn bind_peer(
     readiness: Readiness,
 ) -> Result<GrpcServer, GrpcError> {
     let pair = msp.tls.as_ref().ok_or(GrpcError::NoTls)?;
-    let limits = GrpcLimits {
-        connections_max: config.connections_max,
-        streams_max: config.streams_max,
-        // A peer takes no submissions.
-        submissions_in_flight_max: 0,
-    };
     let common_name = msp.certificate.common_name().to_owned();
     let directory = Arc::new(PeerDirectory::new(node, common_name, readiness));
     let served = Node {
@@ -57,15 +49,14 @@ pub async fn bind_peer(
         submitter: None,
         audience: Audience::OwnOrg,
     };
-    GrpcServer::bind(config.listen, limits, pair, &msp.org, served).await
+    GrpcServer::bind(config.listen, config.limits(), pair, &msp.org, served).await
 }
 
 impl PeerDirectory {
     /// Needs a tokio runtime around it.
     pub fn new(node: Arc<PeerNode>, common_name: String, readiness: Readiness) -> Self {
         let journal = PeerJournal::start(node.core());
-        let (table, changing) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { node, common_name, readiness, table, journal, changing }
+        Self { node, common_name, readiness, table: Mutex::default(), journal }
     }
 
     async fn snapshot(&self) -> Result<Snapshot, AdminError> {
@@ -124,12 +115,10 @@ impl ChannelDirectory for PeerDirectory {
 #[async_trait]
 impl Administration for PeerDirectory {
     async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError> {
-        let _alone = self.changing.lock().await;
         Ok(self.node.join(name, genesis).await?)
     }
 
     async fn leave(&self, channel: ChannelId) -> Result<(), AdminError> {
-        let _alone = self.changing.lock().await;
         Ok(self.node.leave(channel).await?)
     }
 

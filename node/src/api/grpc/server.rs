@@ -32,9 +32,6 @@ pub(super) const BLOCK_MESSAGE_BYTES_MAX: usize = 66 * 1024 * 1024;
 /// The longest request of `Deliver`: a channel's name of the longest kind and some numbers fit many times.
 const QUESTION_BYTES_MAX: usize = 4 * 1024;
 
-/// Calls that one connection may have open. Guess: an application has a few, a gateway some dozens.
-const CALLS_PER_CONNECTION_MAX: u32 = 128;
-
 /// What a caller may have on its way to us, by call and by connection: a round trip of 20 ms at 100 MB/s.
 const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
@@ -58,6 +55,29 @@ pub struct GrpcLimits {
     /// Envelopes in flight on one submission stream, where at the bound the stream is not read; and single
     /// submissions in flight in all, where further ones are answered `RESOURCE_EXHAUSTED`.
     pub submissions_in_flight_max: usize,
+    /// Calls that one connection may have open; a further one waits at the caller, as HTTP/2 has it. Default
+    /// 128 (guess: an application has a few, a gateway some dozens).
+    pub calls_per_connection_max: u32,
+    /// Connections past their handshake that wait for the HTTP server; at the bound handshakes wait. Default
+    /// 16 (guess: they are taken at once unless the machine is overloaded).
+    pub accepted_waiting_max: usize,
+    /// A TLS handshake must be done after this time. Default 5 s (derived: a peer's
+    /// `network.handshake_timeout`).
+    pub handshake_timeout: Duration,
+}
+
+impl Default for GrpcLimits {
+    /// The first three are guesses.
+    fn default() -> Self {
+        Self {
+            connections_max: 256,
+            streams_max: 128,
+            submissions_in_flight_max: 1024,
+            calls_per_connection_max: 128,
+            accepted_waiting_max: 16,
+            handshake_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// What is served.
@@ -145,8 +165,7 @@ impl GrpcServer {
         let Self { listener, tls, access, limits, node } = self;
         let cut = CancellationToken::new();
         let routes = routes(limits, node, &stop);
-        let acceptor =
-            Acceptor { listener, tls, access, connections_max: limits.connections_max, cut: cut.clone() };
+        let acceptor = Acceptor { listener, tls, access, limits, cut: cut.clone() };
         let connections = ReceiverStream::new(acceptor.start());
         let mut serving =
             pin!(routes.serve_with_incoming_shutdown(connections, stop.clone().cancelled_owned()));
@@ -184,7 +203,7 @@ fn routes(limits: GrpcLimits, node: Node, stop: &CancellationToken) -> Router {
     let router = Server::builder()
         .initial_stream_window_size(CALL_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
+        .max_concurrent_streams(limits.calls_per_connection_max)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_service(deliver)

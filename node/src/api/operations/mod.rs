@@ -11,13 +11,18 @@ mod json;
 mod observed;
 mod orderer;
 mod peer;
+mod server;
+#[cfg(test)]
+mod tests;
 mod views;
 
-use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
+use axum::{Router, middleware};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +55,27 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
+/// The longest body of a request: log filters are short.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The bounds of operations HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationsLimits {
+    /// Connections held at once; further ones wait to be accepted. Default 64 (guess: a scraper, a probe, some
+    /// people and the event streams).
+    pub connections_max: usize,
+    /// A request's header must be there after this time, counted from the connection or from the answer
+    /// before, or the connection is closed; its answer must begin after the same time, or it is 503. Default
+    /// 10 s (guess: more than any living client takes).
+    pub request_timeout: Duration,
+}
+
+impl Default for OperationsLimits {
+    fn default() -> Self {
+        Self { connections_max: 64, request_timeout: Duration::from_secs(10) }
+    }
+}
+
 /// What the handlers need.
 #[derive(Clone)]
 struct Shared {
@@ -61,6 +87,7 @@ struct Shared {
 pub struct Operations {
     listener: TcpListener,
     router: Router,
+    limits: OperationsLimits,
 }
 
 impl Operations {
@@ -70,6 +97,7 @@ impl Operations {
     /// [`ListenError`] when the address is taken or not ours.
     pub async fn bind(
         address: SocketAddr,
+        limits: OperationsLimits,
         node: Arc<dyn Observed>,
         log: Arc<dyn LogSpec>,
     ) -> Result<Self, ListenError> {
@@ -86,8 +114,10 @@ impl Operations {
             .route("/peers", get(views::peers))
             .route("/events", get(views::events))
             .route("/logspec", get(views::log_spec).put(views::set_log_spec))
-            .with_state(shared);
-        Ok(Self { listener, router })
+            .with_state(shared)
+            .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+            .layer(middleware::from_fn(move |request, next| server::in_time(limits, request, next)));
+        Ok(Self { listener, router, limits })
     }
 
     /// The bound address.
@@ -99,20 +129,7 @@ impl Operations {
     }
 
     /// Serves until `stop` is cancelled; open event streams end then.
-    ///
-    /// # Errors
-    /// The listener failed.
-    pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
-        let graceful = axum::serve(self.listener, self.router)
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future();
-        // A client that reads slowly must not hold the process: after a grace its connection is dropped.
-        tokio::select! {
-            served = graceful => served,
-            () = async { stop.cancelled().await; tokio::time::sleep(SHUTDOWN_GRACE).await } => Ok(()),
-        }
+    pub async fn serve(self, stop: CancellationToken) {
+        server::serve(self.listener, self.router, self.limits, stop).await;
     }
 }
-
-/// How long open responses may go on after the stop.
-const SHUTDOWN_GRACE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -1,7 +1,7 @@
 //! Whose envelopes reach the sequencer, and how many at once.
 
 use super::fake::FakeNode;
-use super::world::{DEADLINE, LIMITS, Org, World};
+use super::world::{DEADLINE, Org, World, limits};
 use crate::api::grpc::{Audience, GrpcLimits};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -127,20 +127,20 @@ async fn a_stream_keeps_so_many_in_flight_and_answers_each_by_its_ticket() {
 
     let asking = broadcast.submit_stream(stream::iter(requests)).await.unwrap().into_inner();
     let replies = tokio::spawn(asking.map(|reply| reply.unwrap().ticket).collect::<Vec<_>>());
-    node.until_submitting(LIMITS.submissions_in_flight_max).await;
+    node.until_submitting(limits().submissions_in_flight_max).await;
     node.answers.add_permits(20);
     let mut tickets = tokio::time::timeout(DEADLINE, replies).await.expect("all are answered").unwrap();
 
     tickets.sort_unstable();
     assert_eq!(tickets, (0..20).collect::<Vec<_>>());
-    assert_eq!(node.submitting_most.load(Ordering::SeqCst), LIMITS.submissions_in_flight_max);
+    assert_eq!(node.submitting_most.load(Ordering::SeqCst), limits().submissions_in_flight_max);
 }
 
 #[tokio::test]
 async fn single_submissions_are_bounded_and_their_places_come_back() {
     let world = World::new();
     let (node, chain) = held(&world, 0);
-    let limits = GrpcLimits { submissions_in_flight_max: 1, ..LIMITS };
+    let limits = GrpcLimits { submissions_in_flight_max: 1, ..limits() };
     let served = world.serve_with(&node, Audience::ReaderOrgs, limits).await;
     let broadcast = served.broadcast(&world.orgs[0], Role::Client).await;
     let creator = client_of(&world.orgs[0]);

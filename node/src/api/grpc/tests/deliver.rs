@@ -1,7 +1,7 @@
 //! Which blocks come, in which order, and how streams end.
 
 use super::fake::FakeNode;
-use super::world::{DEADLINE, LIMITS, World, everything, following};
+use super::world::{DEADLINE, World, everything, following, limits};
 use crate::api::grpc::{Audience, GrpcLimits};
 use ledgercast_crypto::Role;
 use ledgercast_protocol::ledger::Block;
@@ -185,7 +185,7 @@ async fn a_slow_reader_holds_back_neither_others_nor_the_stop() {
 async fn streams_are_bounded_in_all_and_for_each_org_and_their_places_come_back() {
     let world = World::new();
     let (node, chain) = held(&world, 0);
-    let limits = GrpcLimits { streams_max: 3, ..LIMITS };
+    let limits = GrpcLimits { streams_max: 3, ..limits() };
     let served = world.serve_with(&node, Audience::ReaderOrgs, limits).await;
     let mut one = served.deliver(&world.orgs[0], Role::Client).await;
     let mut two = served.deliver(&world.orgs[1], Role::Client).await;

@@ -1,7 +1,7 @@
 //! Who gets through the TLS handshake.
 
 use super::fake::FakeNode;
-use super::world::{DEADLINE, LIMITS, Org, World};
+use super::world::{DEADLINE, Org, World, limits};
 use crate::api::grpc::{Audience, GrpcLimits};
 use ledgercast_crypto::Role;
 use ledgercast_crypto::issue::TlsAuthority;
@@ -58,7 +58,7 @@ async fn knows_a_channels_orgs_from_its_joining_until_its_leaving() {
 #[tokio::test]
 async fn a_silent_stranger_gives_its_place_back() {
     let world = World::new();
-    let limits = GrpcLimits { connections_max: 1, ..LIMITS };
+    let limits = GrpcLimits { connections_max: 1, ..limits() };
     let served = world.serve_with(&FakeNode::new(&world), Audience::OwnOrg, limits).await;
     let mut stranger = TcpStream::connect(served.address).await.unwrap();
 

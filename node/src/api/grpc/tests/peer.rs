@@ -3,7 +3,9 @@
 use super::world::{DEADLINE, Org, Served, World, by_id, by_name, everything, genesis_block};
 use crate::api::grpc::bind_peer;
 use crate::api::operations::Readiness;
+use crate::committer::WriteLimits;
 use crate::config::ApiSection;
+use crate::core::CoreLimits;
 use crate::feed::FeedConfig;
 use crate::network::Limits;
 use crate::peer::{PeerNode, PeerSettings};
@@ -63,7 +65,8 @@ async fn run(org: &Org, seed: u8, address: SocketAddr, bootstrap: Option<SocketA
         feed: FeedConfig::default(),
         verify_threads: 1,
         verify_queue_max: 100,
-        events_max: 100,
+        core: CoreLimits::default(),
+        writes: WriteLimits::default(),
         store: Arc::new(MemoryStore::new()),
     };
     let node = PeerNode::start(settings).await.unwrap();

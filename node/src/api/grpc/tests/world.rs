@@ -23,8 +23,9 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 /// Everything here takes milliseconds; whoever waits longer waits for what does not come.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub(super) const LIMITS: GrpcLimits =
-    GrpcLimits { connections_max: 16, streams_max: 8, submissions_in_flight_max: 4 };
+pub(super) fn limits() -> GrpcLimits {
+    GrpcLimits { connections_max: 16, streams_max: 8, submissions_in_flight_max: 4, ..GrpcLimits::default() }
+}
 
 /// An org with its CAs.
 pub(super) struct Org {
@@ -89,7 +90,7 @@ impl World {
     }
 
     pub(super) async fn serve(&self, node: &Arc<FakeNode>, audience: Audience) -> Served {
-        self.serve_with(node, audience, LIMITS).await
+        self.serve_with(node, audience, limits()).await
     }
 
     pub(super) async fn serve_with(
