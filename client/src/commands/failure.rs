@@ -31,6 +31,8 @@ pub enum Exit {
     NotFound = 3,
     /// Not available: trying again may help.
     Unavailable = 4,
+    /// Ended by Ctrl-C, as a shell counts it: 128 + SIGINT.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

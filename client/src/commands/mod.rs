@@ -27,7 +27,8 @@ Exit codes:
   1  failed
   2  wrong usage or configuration
   3  not found, or not permitted (servers do not say which)
-  4  not available: trying again may help";
+  4  not available: trying again may help
+  130  interrupted by Ctrl-C";
 
 /// Ledgercast's client: submit envelopes, read verified blocks, run channels, and make test networks.
 #[derive(Debug, Parser)]

@@ -2,6 +2,7 @@
 
 mod input;
 mod report;
+mod stop;
 mod wait;
 
 use super::session::Session;
@@ -18,6 +19,7 @@ use report::Report;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use stop::{Cause, Stop};
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -60,16 +62,24 @@ pub(super) async fn run(arguments: Arguments, globals: &Globals, output: &mut Ou
     let submitter = Submitter::new(session.connector.clone(), targets, &session.msp, config)?;
 
     let mut signer = Signer::new(&session.msp, &genesis, arguments.resume);
+    let stop = Stop::new();
+    stop.on_interrupt(!globals.json);
     let mut report = Report::new(&inputs, arguments.wait, output);
-    let items = ReceiverStream::new(read_ahead(inputs)).map(|item| {
+    let items = stop.limit(ReceiverStream::new(read_ahead(inputs))).map(|item| {
         let item = item?;
         let envelope = signer.sign(item.payload.clone()).map_err(|error| error.to_string())?;
         Ok(Submission { tag: item, envelope })
     });
-    let done =
-        submitter.submit_stream(items, |item: Item, id, outcome| report.answer(&item, id, outcome)).await;
-    report.finish_submission()?;
-    done?;
+    let on_answer = |item: Item, id, outcome| {
+        if !report.answer(&item, id, outcome) {
+            stop.because(Cause::Unread);
+        }
+    };
+    let done = submitter.submit_stream(items, on_answer).await;
+    report.finish_submission();
+    if done.is_err() || stop.cause().is_some() {
+        return Err(report.broken_off(done.err().map(Failure::from), stop.cause()));
+    }
     if arguments.wait {
         wait::until_committed(
             &session,

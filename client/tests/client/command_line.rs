@@ -19,7 +19,9 @@ fn help_documents_exit_codes() {
     let ran = ledgercast(folder.path(), &["--help"]);
 
     assert_eq!(ran.code, 0);
-    for code in ["0  done", "1  failed", "2  wrong usage", "3  not found", "4  not available"] {
+    for code in
+        ["0  done", "1  failed", "2  wrong usage", "3  not found", "4  not available", "130  interrupted"]
+    {
         assert!(ran.stdout.contains(code), "{code} in {}", ran.stdout);
     }
 }

@@ -6,5 +6,6 @@
 mod command_line;
 mod scripted_server;
 mod servers;
+mod stopping;
 mod support;
 mod testnet;

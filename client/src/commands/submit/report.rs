@@ -1,6 +1,7 @@
 //! What becomes of the envelopes: a line each for programs, a progress bar for people, a summary for both.
 
 use super::input::{Inputs, Item};
+use super::stop::Cause;
 use super::{Exit, Failure, Output};
 use crate::submit::SubmitOutcome;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -54,8 +55,8 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Takes an answer.
-    pub(super) fn answer(&mut self, item: &Item, id: EnvelopeId, outcome: SubmitOutcome) {
+    /// Takes an answer; says whether its line, if it has one, could be written.
+    pub(super) fn answer(&mut self, item: &Item, id: EnvelopeId, outcome: SubmitOutcome) -> bool {
         self.progress.inc(item.input_bytes);
         let value = match outcome {
             SubmitOutcome::Accepted { block, index } => {
@@ -81,6 +82,7 @@ impl<'a> Report<'a> {
         {
             self.output_failure.get_or_insert(failure);
         }
+        self.output_failure.is_none()
     }
 
     fn accept(&mut self, item: &Item, id: EnvelopeId, block: BlockNumber, index: u32) {
@@ -94,10 +96,34 @@ impl<'a> Report<'a> {
     }
 
     /// All answers are there, or none will come.
-    pub(super) fn finish_submission(&mut self) -> Result<(), Failure> {
+    pub(super) fn finish_submission(&mut self) {
         self.submitted_in = self.started.elapsed();
         self.progress.finish_and_clear();
-        self.output_failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Not all input was submitted: prints the totals of what was, and says why not the rest.
+    pub(super) fn broken_off(mut self, failure: Option<Failure>, stopped: Option<Cause>) -> Failure {
+        let count = self.accepted_count + self.refused_count;
+        let unread = self.output_failure.take();
+        if count > 0 && unread.is_none() {
+            // The cause below is the first to be known; a refusal among the answers is in the totals.
+            let _ = self.summarise(false);
+        }
+        if let Some(failure) = failure {
+            return failure;
+        }
+        let cure = "run it again to submit the rest; with --resume in both runs nothing is submitted twice";
+        match (stopped, unread) {
+            (Some(Cause::Interrupted), _) => {
+                let cause = format!("interrupted: what was not read by then is not submitted, {count} are");
+                Failure::new(Exit::Interrupted, cause).cure(cure)
+            }
+            (_, Some(unread)) => {
+                let cause = format!("{}; stopped after {count} answers", unread.cause());
+                Failure::new(Exit::Failed, cause).cure(cure)
+            }
+            (_, None) => Failure::new(Exit::Failed, format!("stopped after {count} answers")).cure(cure),
+        }
     }
 
     /// The places that were promised.
