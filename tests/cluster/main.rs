@@ -4,18 +4,22 @@
 //! The tests run one after another: each starts seven processes, and two cores serve one network better than
 //! four.
 
+mod crash;
 mod delivery;
 mod feeds;
+mod full_disk;
 mod input;
 mod isolation;
 mod refusals;
+mod rejoin;
 mod shutdown;
 mod silence;
 
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::binaries::Binaries;
 use ledgercast_tests::cluster::Cluster;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ledgercast_tests::load::Lines;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -30,6 +34,11 @@ struct Network {
     // Dropped after the cluster, whose processes write into it.
     _folder: TempDir,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Lines of hex that differ, for loads that go on until they are stopped.
+fn numbered_lines() -> Lines {
+    Arc::new(|number| format!("{number:032x}\n").into_bytes())
 }
 
 fn plan() -> Plan {
