@@ -2,6 +2,7 @@
 
 mod bench;
 mod bindings;
+mod check;
 mod devnet;
 mod input;
 mod interrupt;
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Bench(bench::Arguments),
     Bindings(bindings::Arguments),
+    Check(check::Arguments),
     Devnet(devnet::Arguments),
     Kill(kill::Arguments),
     Swarm(swarm::Arguments),
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devnet(arguments) => devnet::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Swarm(arguments) => swarm::run(&arguments).map(|()| ExitCode::SUCCESS),
