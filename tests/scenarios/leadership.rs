@@ -154,7 +154,7 @@ fn a_leader_that_withholds_costs_its_org_one_time_out() -> Outcome {
     let leaders = world.leaders(0, trade);
     assert_eq!(leaders.len(), 2, "the liar still claims");
     for _ in 0..50 {
-        // As a relay it still costs its children a repair; who is its child three times in a row leads as well.
+        // As a relay it still costs its children a repair; who is its child three times in a row leads too.
         world.submit(trade, 1, 1000);
         world.run_until("nine at the tip", millis(1500), |world| world.are_at_tip(&others, trade))?;
     }
