@@ -87,6 +87,26 @@ fn a_burst_that_takes_seconds_reaches_ten_peers_by_push_alone() -> Outcome {
     Ok(())
 }
 
+/// The newest header of an orderer's stream is old as a rule. Here it is that of a block that is just being
+/// pushed, at every peer at once.
+#[test]
+fn a_block_that_is_the_newest_when_header_streams_open_reaches_ten_peers_by_push_alone() -> Outcome {
+    let mut world = World::builder(612).orgs(&[10]).channel("trade", &[0]).build()?;
+    let trade = world.channel("trade");
+    world.set_orderer_down(true)?;
+    settle(&mut world, 10)?;
+    world.submit(trade, 3, 400_000);
+    world.set_links(LinkSettings { bits_per_second: 100_000_000, ..LinkSettings::lan() });
+
+    world.set_orderer_down(false)?;
+    world.run_until("ten at height 4", seconds(60), |world| world.are_at_tip(&nodes(0..10), trade))?;
+
+    assert_eq!(world.traffic().of("want_body").frames, 0);
+    assert_eq!(delivered_by(&world, 10, Route::Push), 3 * 9);
+    assert_eq!(delivered_by(&world, 10, Route::Feed), 3);
+    Ok(())
+}
+
 /// D2
 #[test]
 fn without_push_ten_blocks_reach_six_peers_by_pull() -> Outcome {

@@ -7,7 +7,7 @@
 //!   longer: for those that were ahead of it when its header was proven, at the minimum rate as well, up to
 //!   `burst_wait_max`. Without such frames it is asked for as ever.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
-//!   later ones to twice as many. Holders: who committed it, then who claims the height, then who announced
+//!   to twice as many once questions have lapsed. Holders: who committed it, then who claims the height, then who announced
 //!   it; the less busy first, my own org first; who let questions lapse comes last. Who says `Lacking` is
 //!   replaced at once. When nobody is left, a pause that doubles up to a cap, then anybody.
 //! - After a false body the whole is asked from one holder at a time, so that the guilty one is known.
@@ -398,6 +398,9 @@ impl State {
                 *lapses = lapses.saturating_add(1);
             }
         }
+        if !lapsed.is_empty() {
+            task.rounds_lapsed = task.rounds_lapsed.saturating_add(1);
+        }
         let ranges = task.ranges(&missing);
         let mut chosen = self.choose(number, ranges.len(), context);
         if chosen.is_empty() && !lapsed.is_empty() {
@@ -420,7 +423,6 @@ impl State {
         }
         let due = now.saturating_add(self.config.frame_timeout);
         if let Some(task) = self.tasks.get_mut(&number) {
-            task.attempt = task.attempt.saturating_add(1);
             task.started = now;
         }
         self.reschedule(number, due);

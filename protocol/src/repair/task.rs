@@ -16,7 +16,8 @@ pub(super) struct Task {
     pub(super) due: Monotonic,
     /// How much longer its push may take because of the bodies ahead of it, as long as pushes come.
     pub(super) burst_wait: Duration,
-    pub(super) attempt: u32,
+    /// Rounds that ended with questions to which nothing came: whoever says `Lacking` lets none lapse.
+    pub(super) rounds_lapsed: u32,
     /// Rounds in a row in which nobody was left to ask.
     pub(super) empty_rounds: u32,
     /// Take all frames from one member.
@@ -38,7 +39,7 @@ impl Task {
             started: now,
             due,
             burst_wait: Duration::ZERO,
-            attempt: 0,
+            rounds_lapsed: 0,
             empty_rounds: 0,
             is_exclusive: false,
             open: BTreeMap::new(),
@@ -53,8 +54,8 @@ impl Task {
         !self.open.is_empty()
     }
 
-    /// The runs to ask for: one for a single frame or a sole holder, else two halves; each twice after the
-    /// first attempt, because half of the holders may be silent.
+    /// The runs to ask for: one for a single frame or a sole holder, else two halves; each twice once
+    /// questions have lapsed, because half of the holders may be silent.
     pub(super) fn ranges(&self, missing: &[u32]) -> Vec<Range<u32>> {
         let (Some(first), Some(last)) = (missing.first(), missing.last()) else {
             return Vec::new();
@@ -68,7 +69,7 @@ impl Task {
             ([.., end], [start, ..]) => vec![*first..end + 1, *start..whole.end],
             _ => vec![whole],
         };
-        match self.attempt {
+        match self.rounds_lapsed {
             0 => once,
             _ => once.iter().chain(&once).cloned().collect(),
         }

@@ -249,8 +249,10 @@ fn surer_holders_are_asked_first() {
     assert_eq!(tip(&mut bench, 0), [member(1)]);
     assert_eq!(tip(&mut bench, 1), [member(2)]);
     assert_eq!(tip(&mut bench, 2), [], "who has said nothing is not asked at first");
-    assert_eq!(bench.wait().len(), 2, "after a pause anybody is");
+    assert_eq!(whom(&bench.wait()), [member(0)]);
     assert_eq!(bench.millis, 250);
+    (0..2).for_each(|from| assert_eq!(tip(&mut bench, from), [member(from + 1)]));
+    assert_eq!(tip(&mut bench, 2), [member(3)], "after a pause anybody is asked");
 }
 
 #[test]
@@ -287,6 +289,25 @@ fn frames_that_come_put_the_next_attempt_off_but_never_beyond_the_deadline() {
 
     assert!(bench.millis >= deadline, "frames came in time for {} ms", bench.millis);
     assert_eq!(bench.handle(Input::TimerDue).len(), 2, "a half of each of the only two");
+}
+
+#[test]
+fn who_says_lacking_is_not_silent_so_that_the_first_holder_is_asked_once() {
+    let mut bench = Bench::new(2);
+    (0..2).for_each(|index| bench.holds(index, Holding::Announced));
+    let asked = bench.want(5, 3, true);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    for index in 0..2 {
+        bench.handle(Input::Lacking { from: member(index), number: number(5) });
+    }
+
+    for index in 0..2 {
+        bench.holds(index, Holding::Committed);
+    }
+    let asked = bench.handle(Input::Held { number: number(5), by: member(0) });
+
+    let frames: Vec<u32> = asked.iter().flat_map(|(.., range)| range.clone()).collect();
+    assert_eq!(frames, [0, 1, 2], "no frame twice: {asked:?}");
 }
 
 #[test]

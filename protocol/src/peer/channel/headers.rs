@@ -112,7 +112,7 @@ impl Channel {
         }
         if self.window.number_of(hash).is_none() {
             let is_asked = entry.as_ref().is_some_and(|entry| entry.is_history);
-            let is_history = is_asked && !self.is_overtaken_push(step, number);
+            let is_history = is_asked && self.is_history(step, number, source);
             let is_conflicting =
                 self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
             if is_conflicting {
@@ -168,11 +168,13 @@ impl Channel {
         }
     }
 
-    /// Whether a header that a range question brought is of a burst whose pushes are still under way: nobody
-    /// states to hold the block yet, and others come.
-    fn is_overtaken_push(&self, step: &Step<'_>, number: BlockNumber) -> bool {
+    /// Whether no push is to be expected for a header that I had to ask for: somebody states to hold its block.
+    /// Without that it may be of a burst whose pushes are under way, and the newest one of an orderer may be so
+    /// new that nobody can have stated it yet.
+    fn is_history(&self, step: &Step<'_>, number: BlockNumber, source: Source) -> bool {
         let is_held = step.neighbours.iter().any(|it| it.claimed_height.next_block() > number);
-        !is_held && self.repair.are_pushes_flowing(step.now.monotonic)
+        let is_orderers = matches!(source, Source::Orderer(_));
+        is_held || !is_orderers && !self.repair.are_pushes_flowing(step.now.monotonic)
     }
 
     /// What waited for the proof: pushes towards me and their frames.
