@@ -4,7 +4,9 @@
 use crate::connection::{CallError, Connection};
 use crate::verify::{ChainVerifier, VerifyError};
 use bytes::Bytes;
-use ledgercast_protocol::ledger::{Block, CertifiedHeader, HeaderError, VerifiedBlock, VerifiedHeader};
+use ledgercast_protocol::ledger::{
+    Block, BlockError, CertifiedHeader, HeaderError, VerifiedBlock, VerifiedHeader,
+};
 use ledgercast_protocol::types::{BlockNumber, ChannelId};
 use ledgercast_protocol::wire::proto;
 use thiserror::Error;
@@ -106,7 +108,10 @@ impl BlockStream {
         range: Range,
         headers_only: bool,
     ) -> Result<Self, CallError> {
+        let mut verifier = verifier;
         let request = request(verifier.genesis().channel(), range, headers_only);
+        // Who starts below its configs learns them on the way; the others need them first.
+        learn_configs(connection, &mut verifier).await?;
         // Only the call is timed: blocks may come much later.
         let blocks = connection.answer(connection.deliver().blocks(request)).await?;
         Ok(Self { connection: connection.clone(), blocks, verifier, stop: range.stop, is_over: false })
@@ -133,7 +138,13 @@ impl BlockStream {
         let nothing = || HeaderError::Field { field: "header", found: "nothing".to_owned() };
         let header = wire.header.ok_or_else(nothing).and_then(CertifiedHeader::try_from);
         let header = header.map_err(|error| self.shape(error))?;
-        let verified = self.verifier.check_header(header).map_err(|error| self.refused(error))?;
+        let mut verified = self.verifier.check_header(header.clone());
+        // Headers alone do not bring their configs.
+        if let Err(VerifyError::Block(BlockError::WrongConfig { .. })) = verified {
+            learn_configs(&self.connection, &mut self.verifier).await?;
+            verified = self.verifier.check_header(header);
+        }
+        let verified = verified.map_err(|error| self.refused(error))?;
         self.is_over = self.stop == Stop::At(verified.number());
         Ok(Some(verified))
     }
@@ -165,6 +176,25 @@ impl BlockStream {
     fn refused(&self, error: VerifyError) -> StreamError {
         StreamError::Verify { endpoint: self.connection.endpoint().to_string(), error }
     }
+}
+
+/// Fetches the channel's config blocks and checks them. What does not verify is left out: then blocks under
+/// it do not verify either.
+///
+/// # Errors
+/// [`CallError`] when the server does not serve them.
+pub async fn learn_configs(connection: &Connection, verifier: &mut ChainVerifier) -> Result<(), CallError> {
+    let channel = Some(channel_reference(verifier.genesis().channel()));
+    let mut deliver = connection.deliver();
+    let call = deliver.configs(proto::ConfigsRequest { channel });
+    let mut blocks = connection.answer(call).await?;
+    while let Some(wire) = blocks.message().await.map_err(|status| connection.error(&status))? {
+        let Ok(block) = Block::try_from(wire) else { break };
+        if verifier.take_config(block).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn request(channel: ChannelId, range: Range, headers_only: bool) -> proto::BlocksRequest {

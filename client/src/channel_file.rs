@@ -75,6 +75,10 @@ struct Org {
     reader: bool,
     #[serde(default = "yes")]
     writer: bool,
+    #[serde(default)]
+    reader_ous: Vec<String>,
+    #[serde(default)]
+    writer_ous: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -126,7 +130,11 @@ pub fn create_genesis(file: &Path, timestamp: WallTime) -> Result<Genesis, Chann
         .map_err(|error| ChannelFileError::Genesis { file: file.to_owned(), error })
 }
 
-fn read_config(file: &Path) -> Result<proto::ChannelConfig, ChannelFileError> {
+/// Reads the config that a channel file describes, with number 0.
+///
+/// # Errors
+/// [`ChannelFileError`] names file, cause and cure.
+pub fn read_config(file: &Path) -> Result<proto::ChannelConfig, ChannelFileError> {
     let read: File = text_file::read_toml(file)?;
     let limits = ChannelLimits {
         envelope_bytes_max: read.limits.envelope_bytes_max,
@@ -151,16 +159,31 @@ fn read_config(file: &Path) -> Result<proto::ChannelConfig, ChannelFileError> {
     })
 }
 
-fn read_org(file: &Path, org: &Org) -> Result<proto::OrgConfig, MspError> {
-    let roots = msp::load_roots(&beside(file, &org.msp), &org.name)?;
+/// An org, reader and writer without anchors, of the public files in a folder.
+///
+/// # Errors
+/// [`MspError`], with the file and the cure.
+pub fn org_config(name: &str, folder: &Path) -> Result<proto::OrgConfig, MspError> {
+    let roots = msp::load_roots(folder, name)?;
     Ok(proto::OrgConfig {
-        name: org.name.clone(),
+        name: name.to_owned(),
         roots: roots.roots.iter().map(|certificate| certificate.der().clone()).collect(),
         intermediates: roots.intermediates.iter().map(|certificate| certificate.der().clone()).collect(),
         tls_roots: roots.tls_roots,
+        reader: true,
+        writer: true,
+        ..proto::OrgConfig::default()
+    })
+}
+
+fn read_org(file: &Path, org: &Org) -> Result<proto::OrgConfig, MspError> {
+    Ok(proto::OrgConfig {
         anchors: org.anchors.clone(),
         reader: org.reader,
         writer: org.writer,
+        reader_ous: org.reader_ous.clone(),
+        writer_ous: org.writer_ous.clone(),
+        ..org_config(&org.name, &beside(file, &org.msp))?
     })
 }
 

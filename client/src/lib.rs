@@ -16,6 +16,7 @@ pub mod channel_file;
 pub mod checkpoint;
 
 pub mod commands;
+pub mod config_chain;
 pub mod connection;
 pub mod profile;
 pub mod rpc;

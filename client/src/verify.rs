@@ -2,8 +2,9 @@
 //! block. Never lets a block through whose predecessor it does not name.
 
 use crate::checkpoint::Checkpoint;
+use crate::config_chain::ConfigChain;
 use ledgercast_crypto::Digest;
-use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::channel::{Genesis, UpdateError};
 use ledgercast_protocol::ledger::{Block, BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::types::{BlockNumber, ChannelId};
 use thiserror::Error;
@@ -12,6 +13,7 @@ use thiserror::Error;
 #[derive(Clone, Debug)]
 pub struct ChainVerifier {
     genesis: Genesis,
+    configs: ConfigChain,
     expected: Expected,
 }
 
@@ -32,6 +34,9 @@ pub enum VerifyError {
     /// Header, certificate or body are wrong.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// The block's config is not right.
+    #[error(transparent)]
+    Config(#[from] UpdateError),
     /// Another block than the next one.
     #[error("block {found} came where block {expected} was expected")]
     NotNext {
@@ -61,10 +66,14 @@ pub enum VerifyError {
 }
 
 impl ChainVerifier {
+    fn new(genesis: Genesis, expected: Expected) -> Self {
+        Self { configs: ConfigChain::new(&genesis), genesis, expected }
+    }
+
     /// Expects block 0.
     pub fn from_genesis(genesis: Genesis) -> Self {
         let expected = Expected::Next { number: BlockNumber::GENESIS, previous_hash: Digest::ZERO };
-        Self { genesis, expected }
+        Self::new(genesis, expected)
     }
 
     /// Expects the block after a checkpoint.
@@ -77,25 +86,38 @@ impl ChainVerifier {
             return Err(VerifyError::OtherChannel { found, expected });
         }
         let expected = Expected::Next { number: checkpoint.number.next(), previous_hash: checkpoint.hash };
-        Ok(Self { genesis, expected })
+        Ok(Self::new(genesis, expected))
     }
 
     /// Expects any block of the channel; those before it are not proven, but every certificate is.
     pub fn from_anywhere(genesis: Genesis) -> Self {
-        Self { genesis, expected: Expected::Any }
+        Self::new(genesis, Expected::Any)
     }
 
     /// Expects the block of this number; those before it are not proven unless it is block 0.
     pub fn from_number(genesis: Genesis, number: BlockNumber) -> Self {
         match number {
             BlockNumber::GENESIS => Self::from_genesis(genesis),
-            _ => Self { genesis, expected: Expected::Number(number) },
+            _ => Self::new(genesis, Expected::Number(number)),
         }
     }
 
     /// The channel's genesis block.
     pub fn genesis(&self) -> &Genesis {
         &self.genesis
+    }
+
+    /// The channel's configs, as far as they are known.
+    pub fn configs(&self) -> &ConfigChain {
+        &self.configs
+    }
+
+    /// Takes in a config block, so that blocks above it can be checked.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names what is wrong; nothing has changed.
+    pub fn take_config(&mut self, block: Block) -> Result<(), VerifyError> {
+        self.configs.take(block)
     }
 
     /// The number of the next block, if it is known.
@@ -117,10 +139,11 @@ impl ChainVerifier {
                 self.check_genesis(block.header.hash()).and_then(|()| Ok(VerifiedBlock::genesis(block)?))?
             }
             _ => {
-                let header = VerifiedHeader::try_new(block.header, self.genesis.config())?;
+                let header = VerifiedHeader::try_new(block.header.clone(), self.configs.at(block.number()))?;
                 VerifiedBlock::try_new(header, block.body)?
             }
         };
+        self.configs.follow(&verified)?;
         self.advance(verified.header());
         Ok(verified)
     }
@@ -136,7 +159,7 @@ impl ChainVerifier {
                 self.check_genesis(header.hash())?;
                 self.genesis.block().header().clone()
             }
-            _ => VerifiedHeader::try_new(header, self.genesis.config())?,
+            number => VerifiedHeader::try_new(header, self.configs.at(number))?,
         };
         self.advance(&verified);
         Ok(verified)
@@ -310,6 +333,40 @@ mod tests {
         let refused = ChainVerifier::after(chain.genesis().clone(), &other);
 
         assert!(matches!(refused, Err(VerifyError::OtherChannel { .. })));
+    }
+
+    #[test]
+    fn config_blocks_change_what_later_blocks_are_checked_by() {
+        let (mut chain, mut blocks) = chain_of(1);
+        let next = ledgercast_crypto::SecretKey::from_seed([42; 32]);
+        let key = Bytes::copy_from_slice(next.public().as_bytes());
+        let config_block = chain.update(|config| config.orderers[0].key = key, &[]);
+        chain.set_orderer(next);
+        blocks.push(config_block.to_block());
+        blocks.extend(chain.extend(1).iter().map(VerifiedBlock::to_block));
+        let mut whole = ChainVerifier::from_genesis(chain.genesis().clone());
+        let mut from_the_middle = ChainVerifier::from_number(chain.genesis().clone(), BlockNumber::new(3));
+
+        let unknown = from_the_middle.check(blocks[3].clone());
+        from_the_middle.take_config(config_block.to_block()).unwrap();
+
+        assert!(matches!(unknown, Err(VerifyError::Block(BlockError::WrongConfig { found: 1, .. }))));
+        assert!(from_the_middle.check(blocks[3].clone()).is_ok());
+        assert!(blocks.into_iter().all(|block| whole.check(block).is_ok()));
+        assert_eq!(whole.configs().newest().number(), 1);
+    }
+
+    #[test]
+    fn a_config_that_nobody_signed_is_refused() {
+        let (mut chain, blocks) = chain_of(1);
+        let update = chain.changed(|config| config.name = "mine".to_owned());
+        let forged = chain.config_block(&update).to_block();
+        let mut verifier = ChainVerifier::from_genesis(chain.genesis().clone());
+        blocks.into_iter().for_each(|block| drop(verifier.check(block).unwrap()));
+
+        let error = refusal(&mut verifier, forged);
+
+        assert!(matches!(error, VerifyError::Config(UpdateError::TooFew { .. })), "{error}");
     }
 
     fn chain_of_seed(seed: u8, count: usize) -> (Chain, Vec<Block>) {

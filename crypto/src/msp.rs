@@ -6,7 +6,7 @@
 //!           intermediatecerts/  CAs between, if any                             server.crt   TLS certificate
 //!           tlscacerts/         roots of the org's TLS certificates             server.key   its key, 0600
 //!           signcerts/          the member's one certificate
-//!           keystore/           its key, PKCS#8 PEM, 0600
+//!           keystore/           its key, PKCS#8 PEM, 0600; an orderer's further keys
 //!           crls/               revocation lists, if any
 //! ```
 //!
@@ -43,6 +43,8 @@ pub struct Msp {
     pub chain: Vec<Certificate>,
     /// The member's key.
     pub key: SecretKey,
+    /// Other Ed25519 keys of the keystore: an orderer signs with that one which a channel's config names.
+    pub other_keys: Vec<SecretKey>,
     /// The files of `tls/`, if there is such a folder.
     pub tls: Option<TlsFiles>,
 }
@@ -78,13 +80,20 @@ impl Msp {
             let error = CertificateError::UnknownOrg { org: String::new() };
             return Err(MspError::Certificate { file, error });
         }
+        let (key, other_keys) = own_keys(&directory.join("keystore"), &certificate)?;
         Ok(Self {
             org: load_roots(&directory, certificate.org())?,
-            key: own_key(&directory.join("keystore"), &certificate)?,
+            key,
+            other_keys,
             tls: load_tls(&directory.with_file_name("tls"))?,
             chain: certificates,
             certificate,
         })
+    }
+
+    /// The member's key, then the others of its keystore.
+    pub fn all_keys(&self) -> Vec<SecretKey> {
+        std::iter::once(&self.key).chain(&self.other_keys).cloned().collect()
     }
 
     /// A roster of the member's own org only.
@@ -270,16 +279,20 @@ fn own_certificates(folder: &Path) -> Result<(PathBuf, Vec<Certificate>), MspErr
 }
 
 /// The key in `keystore` that the certificate certifies; others, of earlier certificates, may lie beside it.
-fn own_key(folder: &Path, certificate: &Certificate) -> Result<SecretKey, MspError> {
-    let mut unreadable = None;
+/// The certificate's key, and the other Ed25519 keys beside it.
+fn own_keys(folder: &Path, certificate: &Certificate) -> Result<(SecretKey, Vec<SecretKey>), MspError> {
+    let (mut own, mut others, mut unreadable) = (None, Vec::new(), None);
     let files = files_in(folder)?;
     for file in &files {
         match load_key(file) {
-            Ok(key) if key.public() == certificate.public_key() => return Ok(key),
-            Ok(_) => {}
+            Ok(key) if key.public() == certificate.public_key() => own = Some(key),
+            Ok(key) => others.push(key),
             Err(MspError::Key { file, error }) => unreadable = Some(MspError::Key { file, error }),
             Err(error) => return Err(error),
         }
+    }
+    if let Some(own) = own {
+        return Ok((own, others));
     }
     let folder = folder.to_owned();
     Err(match unreadable {

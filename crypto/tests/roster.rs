@@ -482,3 +482,20 @@ fn rcgen_params(units: &[&str]) -> rcgen::CertificateParams {
     }
     params
 }
+
+#[test]
+fn without_a_clock_an_expired_member_is_judged_by_the_time_of_its_whole_chain() {
+    let root = Validity { not_before: NOW - DAY, not_after: NOW + 1_000 * DAY };
+    let ca = Authority::create_with(SecretKey::from_seed([1; 32]), "Org1", root).unwrap();
+    let roster = roster_of(&[("Org1", &ca)]);
+    let expired = Validity { not_before: NOW - 3 * DAY, not_after: NOW + DAY };
+    let before_its_root = Validity { not_before: NOW - 9 * DAY, not_after: NOW - 8 * DAY };
+
+    let once_valid = roster.verify_at_any_time(&enrol(&ca, Role::Admin, expired), &[]);
+    let never_valid = roster.verify_at_any_time(&enrol(&ca, Role::Admin, before_its_root), &[]);
+    let stranger = roster.verify_at_any_time(&enrol(&authority("Org1", 2), Role::Admin, YEARS), &[]);
+
+    assert_eq!(once_valid.map(|it| it.role), Ok(Role::Admin));
+    assert!(never_valid.is_err());
+    assert!(stranger.is_err());
+}

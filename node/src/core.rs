@@ -19,6 +19,7 @@ use crate::committer::{Committer, Reports, Written};
 use crate::feed::{Feeds, Handled};
 use crate::metrics::Metrics;
 use crate::network::{DialFailure, NetworkEvent, NetworkEvents, NetworkHandle};
+use crate::peer::Configs;
 use crate::saver::Saver;
 use crate::thinning::thinned;
 use crate::timers::Timers;
@@ -82,6 +83,7 @@ pub(crate) struct Surroundings {
     pub(crate) committer: Committer,
     pub(crate) saver: Saver,
     pub(crate) feeds: Feeds,
+    pub(crate) configs: Configs,
     pub(crate) inputs: mpsc::UnboundedSender<Input>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -385,6 +387,13 @@ impl Core {
                 self.heights.send_modify(|heights| {
                     heights.insert(header.channel(), height);
                 });
+            }
+            Event::ConfigChanged { channel, number, config } => {
+                if let Ok(mut configs) = self.around.configs.lock()
+                    && let Some(history) = configs.get_mut(channel)
+                {
+                    history.apply(*number, Arc::clone(config));
+                }
             }
             Event::ChannelJoined { channel, height, .. } => self.heights.send_modify(|heights| {
                 heights.insert(*channel, *height);

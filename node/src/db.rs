@@ -2,10 +2,12 @@
 
 use crate::failure::Failure;
 use crate::store::RocksDbStore;
+use ledgercast_protocol::job::judge_update;
 use ledgercast_protocol::ledger::{VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::store::{BlockStore, StoredChannel};
 use ledgercast_protocol::types::BlockNumber;
 use std::path::Path;
+use std::sync::Arc;
 
 fn open(folder: &Path) -> Result<RocksDbStore, Failure> {
     // Opening would make a new store; a look must change nothing.
@@ -28,7 +30,7 @@ pub(crate) fn list(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads every block and checks hashes, roots, certificates and links.
+/// Reads every block and checks hashes, roots, certificates, links and config updates.
 ///
 /// # Errors
 /// The store cannot be opened, or a block is not what it should be; the text names the first one.
@@ -44,6 +46,8 @@ pub(crate) fn verify(folder: &Path) -> Result<(), Failure> {
 fn verify_channel(store: &dyn BlockStore, channel: &StoredChannel) -> Result<(), Failure> {
     let genesis = channel.genesis.block();
     let mut previous: VerifiedHeader = genesis.header().clone();
+    let mut config = Arc::clone(channel.genesis.config());
+    let mut config_blocks = Vec::new();
     for number in 1..channel.height.as_u64() {
         let number = BlockNumber::new(number);
         let wrong =
@@ -51,13 +55,25 @@ fn verify_channel(store: &dyn BlockStore, channel: &StoredChannel) -> Result<(),
         let block =
             store.read(channel.genesis.channel(), number).map_err(|error| wrong(error.to_string()))?;
         let block = block.ok_or_else(|| wrong("it is missing below the tip".to_owned()))?;
-        let header = VerifiedHeader::try_new(block.header, channel.genesis.config())
-            .map_err(|error| wrong(error.to_string()))?;
+        let header =
+            VerifiedHeader::try_new(block.header, &config).map_err(|error| wrong(error.to_string()))?;
         if !header.follows(&previous) {
             return Err(wrong("it does not follow the block before it".to_owned()));
         }
-        VerifiedBlock::try_new(header.clone(), block.body).map_err(|error| wrong(error.to_string()))?;
+        let block =
+            VerifiedBlock::try_new(header.clone(), block.body).map_err(|error| wrong(error.to_string()))?;
+        if let Some(next) = judge_update(&block, &config) {
+            config = next.map_err(|error| wrong(error.to_string()))?;
+            config_blocks.push(number);
+        }
         previous = header;
     }
-    Ok(())
+    let indexed = store.config_blocks(channel.genesis.channel()).map_err(Failure::failed)?;
+    match indexed == config_blocks {
+        true => Ok(()),
+        false => Err(Failure::failed(format!(
+            "channel {}: the index of config blocks names {indexed:?}, the chain has {config_blocks:?}",
+            channel.name
+        ))),
+    }
 }

@@ -63,6 +63,15 @@ pub(crate) fn log(event: &Event) {
             let height = header.number().height();
             tracing::debug!(channel = ?header.channel(), %height, ?route, "committed");
         }
+        Event::ConfigChanged { channel, number, config } => {
+            tracing::info!(?channel, block = %number, config = config.number(), "config in force");
+        }
+        Event::ConfigRefused { channel, number, error } => {
+            tracing::error!(?channel, block = %number, error, "certified config refused: it stops here");
+        }
+        Event::ReaderRemoved { channel, number } => {
+            tracing::warn!(?channel, block = %number, "a config has removed this org: nothing follows");
+        }
         Event::CommitFailed { channel, number, error } => {
             tracing::error!(?channel, block = %number, error, "commit failed; it stands still until restart");
         }

@@ -17,12 +17,12 @@ use crate::saver::Saver;
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role, RosterError};
-use ledgercast_protocol::channel::{ChannelConfig, Genesis};
+use ledgercast_protocol::channel::{ConfigHistory, Genesis};
 use ledgercast_protocol::input::Command;
 use ledgercast_protocol::ledger::{BlockError, VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
 use ledgercast_protocol::peer::{OwnIdentity, Peer, PeerConfig, RestoredChannel, RestoredState};
-use ledgercast_protocol::store::{BlockStore, MetaKey, StoreError, StoredChannel};
+use ledgercast_protocol::store::{BlockStore, MetaKey, StoreError, StoredChannel, config_history};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, ChannelName, Incarnation};
 use ledgercast_protocol::wire::CertificateChain;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// The configs of all joined channels.
-pub type Configs = Arc<Mutex<BTreeMap<ChannelId, Arc<ChannelConfig>>>>;
+pub type Configs = Arc<Mutex<BTreeMap<ChannelId, ConfigHistory>>>;
 
 /// What a peer is started with.
 pub struct PeerSettings {
@@ -124,7 +124,10 @@ pub enum PeerError {
 #[derive(Debug, Error)]
 pub enum JoinError {
     /// The genesis block does not name my org as a reader.
-    #[error("channel {name} does not admit org {org}: its genesis block names no such org as reader")]
+    #[error(
+        "channel {name} does not admit org {org}: its genesis block names no such org as reader; \
+         if a later config does, join as newcomer"
+    )]
     NotEntitled {
         /// The channel's alias.
         name: ChannelName,
@@ -185,7 +188,7 @@ impl PeerNode {
             restored
                 .channels
                 .iter()
-                .map(|channel| (channel.genesis.channel(), Arc::clone(channel.genesis.config())))
+                .map(|channel| (channel.configs.current().channel(), channel.configs.clone()))
                 .collect::<BTreeMap<_, _>>(),
         ));
         let (network, events) = Network::start(NetworkConfig {
@@ -205,6 +208,7 @@ impl PeerNode {
             pool: VerifyPool::start(settings.verify_threads, settings.verify_queue_max)?,
             committer,
             saver: Saver::start(Arc::clone(&store))?,
+            configs: Arc::clone(&configs),
             feeds: Feeds::new(settings.feed, tls, inputs.clone(), tasks.clone()),
             inputs,
             metrics: Arc::clone(&metrics),
@@ -280,23 +284,34 @@ impl PeerNode {
     ///
     /// # Errors
     /// [`JoinError`] names the cause; nothing has changed.
-    pub async fn join(self: &Arc<Self>, name: ChannelName, genesis: Genesis) -> Result<(), JoinError> {
-        if !genesis.config().is_member_org(self.org) {
+    pub async fn join(
+        self: &Arc<Self>,
+        name: ChannelName,
+        genesis: Genesis,
+        is_newcomer: bool,
+    ) -> Result<(), JoinError> {
+        if !is_newcomer && !genesis.config().is_member_org(self.org) {
             return Err(JoinError::NotEntitled { name, org: self.org_name.clone() });
         }
         let node = Arc::clone(self);
-        completed(tokio::spawn(async move { node.join_entitled(name, genesis).await })).await
+        completed(tokio::spawn(async move { node.join_entitled(name, genesis, is_newcomer).await })).await
     }
 
-    async fn join_entitled(&self, name: ChannelName, genesis: Genesis) -> Result<(), JoinError> {
+    async fn join_entitled(
+        &self,
+        name: ChannelName,
+        genesis: Genesis,
+        is_newcomer: bool,
+    ) -> Result<(), JoinError> {
         let _changing = self.changing.lock().await;
         let (store, held_name, held) = (Arc::clone(&self.store), name.clone(), genesis.clone());
         off_the_workers(move || create_unless_held(store.as_ref(), &held_name, &held)).await?;
         if let Ok(mut configs) = self.configs.lock() {
-            configs.insert(genesis.channel(), Arc::clone(genesis.config()));
+            // Joining again changes nothing: then later configs may be in force.
+            configs.entry(genesis.channel()).or_insert_with(|| ConfigHistory::new(&genesis));
         }
         // Nothing happens in the core if it has joined already.
-        Ok(self.core.command(Command::Join { name, genesis }).await?)
+        Ok(self.core.command(Command::Join { name, genesis, is_newcomer }).await?)
     }
 
     /// Leaves a channel, announced to its members, and deletes its blocks. May be asked again after a
@@ -409,5 +424,6 @@ pub(crate) fn restore_channel(
     };
     let epoch_start = BlockNumber::new(tip.as_u64() / EPOCH_BLOCKS * EPOCH_BLOCKS);
     let (tip, epoch_start) = (header_of(tip)?, header_of(epoch_start)?);
-    Ok(RestoredChannel { name, genesis, tip, epoch_start })
+    let configs = config_history(store, &genesis)?;
+    Ok(RestoredChannel { name, configs, tip, epoch_start })
 }

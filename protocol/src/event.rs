@@ -1,5 +1,6 @@
 //! What operators, metrics and logs are told; nothing in the protocol depends on it.
 
+use crate::channel::ChannelConfig;
 use crate::feed::FeedKind;
 use crate::ledger::VerifiedHeader;
 use crate::offence::Offence;
@@ -9,6 +10,7 @@ use crate::types::{
     BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId, SourceId,
 };
 use ledgercast_crypto::{CertificateError, RevocationNumber};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Something that happened, with its reason.
@@ -159,6 +161,32 @@ pub enum Event {
         header: VerifiedHeader,
         /// How it came here.
         trace: BlockTrace,
+    },
+    /// A config block is durable: its config is in force from the next block on.
+    ConfigChanged {
+        /// The channel.
+        channel: ChannelId,
+        /// The config block.
+        number: BlockNumber,
+        /// The config.
+        config: Arc<ChannelConfig>,
+    },
+    /// A quorum of orderers certified a block whose config is not right: an alarm. The channel stands still
+    /// before it.
+    ConfigRefused {
+        /// The channel.
+        channel: ChannelId,
+        /// The block.
+        number: BlockNumber,
+        /// Why.
+        error: String,
+    },
+    /// My org is no reader of a channel any more, from the block after this one on.
+    ReaderRemoved {
+        /// The channel.
+        channel: ChannelId,
+        /// The last block that my org may have.
+        number: BlockNumber,
     },
     /// A block could not be stored; the channel stands still until the process restarts.
     CommitFailed {

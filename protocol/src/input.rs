@@ -133,6 +133,8 @@ pub enum Command {
         name: ChannelName,
         /// Block 0.
         genesis: Genesis,
+        /// Join although block 0 does not name my org: a later config does, or will.
+        is_newcomer: bool,
     },
     /// Leave a channel, announced to its members.
     Leave {

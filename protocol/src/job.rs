@@ -2,7 +2,7 @@
 //!
 //! A job carries all that it needs and is run anywhere; the core alone decides what follows from its verdict.
 
-use crate::channel::ChannelConfig;
+use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
 use crate::event::Source;
 use crate::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
 use crate::types::{ChannelId, MemberId, SessionId};
@@ -69,6 +69,8 @@ pub enum Job {
         header: VerifiedHeader,
         /// The bytes.
         body: Bytes,
+        /// The config in force, by which an update of it is judged.
+        config: Arc<ChannelConfig>,
     },
 }
 
@@ -151,6 +153,8 @@ pub enum Verdict {
         header: VerifiedHeader,
         /// The block.
         block: Result<VerifiedBlock, BlockError>,
+        /// The config that the block brings, if it is a config block.
+        update: Option<Result<Arc<ChannelConfig>, UpdateError>>,
     },
     /// The pool was full; nothing was checked.
     Overloaded(Job),
@@ -180,12 +184,22 @@ impl Job {
                     headers.into_iter().map(|header| VerifiedHeader::try_new(header, &config)).collect();
                 Verdict::Headers { from, config, headers }
             }
-            Self::Body { from, header, body } => {
+            Self::Body { from, header, body, config } => {
                 let block = VerifiedBlock::try_new(header.clone(), body);
-                Verdict::Body { from, header, block }
+                let update = block.as_ref().ok().and_then(|block| judge_update(block, &config));
+                Verdict::Body { from, header, block, update }
             }
         }
     }
+}
+
+/// The config that a block brings, judged by the one in force; `None` for a block of transactions.
+pub fn judge_update(
+    block: &VerifiedBlock,
+    in_force: &ChannelConfig,
+) -> Option<Result<Arc<ChannelConfig>, UpdateError>> {
+    let update = ConfigUpdate::decode(block.config_update()?);
+    Some(update.and_then(|update| update.judge(in_force)).map(Arc::new))
 }
 
 impl VerifiedStatement {

@@ -152,16 +152,22 @@ impl WorldBuilder {
         let orgs: Vec<Org> = (0..self.org_sizes.len())
             .map(|index| Org::create(index, &mut certifying).expect("a fixed validity can be certified"))
             .collect();
-        let channels: Vec<SourceChain> =
+        let mut channels: Vec<SourceChain> =
             self.channels.iter().map(|channel| self.found(channel, &orgs, &mut certifying)).collect();
         let network = random.seed();
         let nodes = self.nodes(&orgs, network, &mut certifying);
+        for chain in &mut channels {
+            for org in &orgs {
+                chain.add_admin(org).expect("a fixed validity can be certified");
+            }
+        }
         let node_of_member = nodes.iter().enumerate().map(|(index, node)| (node.member(), NodeId(index)));
         let mut world = World {
             seed: self.seed,
             now: Duration::ZERO,
             queue: Queue::default(),
             node_of_member: node_of_member.collect(),
+            orgs,
             nodes,
             connections: BTreeMap::new(),
             last_connection: 0,
@@ -169,7 +175,6 @@ impl WorldBuilder {
             groups: None,
             is_orderer_split: false,
             orderer_cut_from: BTreeSet::new(),
-            orgs,
             channels,
             orderers: Orderers::default(),
             verifier: Verifier::new(Random::new(self.seed, 2)),
@@ -286,7 +291,7 @@ impl WorldBuilder {
                 world.create_stored_channel(*node, channel)?;
                 world.nodes[node.0].joined.insert(channel);
             }
-            world.checks.isolation.members.insert(channel, entitled);
+            world.checks.isolation.found(channel, entitled);
             world.orderers.released.insert(channel, 1);
         }
         Ok(())
@@ -303,7 +308,7 @@ fn internal_endpoint(org: usize, peer: usize) -> Endpoint {
     format!("peer{peer}.org{}.internal:7051", org + 1).parse().expect("a host and a port")
 }
 
-fn external_endpoint(org: usize, peer: usize) -> Endpoint {
+pub(crate) fn external_endpoint(org: usize, peer: usize) -> Endpoint {
     format!("peer{peer}.org{}.example:7051", org + 1).parse().expect("a host and a port")
 }
 

@@ -110,9 +110,14 @@ impl World {
         if self.send_altered(&sent, (connection, side)) {
             return Ok(());
         }
-        self.checks.isolation.on_sent(&sent)?;
+        let channels = &self.channels;
+        let number_of = |channel, hash| {
+            let chain = channels.iter().find(|chain| chain.id() == channel)?;
+            chain.number_of(hash)
+        };
+        self.checks.isolation.on_sent(&sent, number_of)?;
         let joined = &self.nodes[from.0].joined;
-        self.checks.disclosure.on_sent(&sent, &self.checks.isolation.members, joined)?;
+        self.checks.disclosure.on_sent(&sent, &self.checks.isolation, joined)?;
         if let Some(inspector) = &mut self.inspector {
             inspector(&sent).map_err(|found| Violation::Inspector { from, to, kind: peek.kind, found })?;
         }

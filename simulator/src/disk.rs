@@ -7,7 +7,7 @@ use ledgercast_protocol::channel::Genesis;
 use ledgercast_protocol::ledger::VerifiedBlock;
 use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
 use ledgercast_protocol::peer::{RestoredChannel, RestoredState};
-use ledgercast_protocol::store::{BlockStore, MemoryStore, MetaKey, StoreError};
+use ledgercast_protocol::store::{BlockStore, MemoryStore, MetaKey, StoreError, config_history};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, ChannelName, Incarnation};
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl Disk {
                 name: stored.name,
                 tip: self.read_verified(channel, tip)?.header().clone(),
                 epoch_start: self.read_verified(channel, epoch_start)?.header().clone(),
-                genesis: stored.genesis,
+                configs: config_history(&self.durable, &stored.genesis)?,
             })
         });
         Ok(RestoredState {

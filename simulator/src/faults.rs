@@ -33,8 +33,11 @@ impl World {
         node.life += 1;
         let stored = node.disk.restore().map_err(|error| Violation::Restore { node: id, error })?;
         for channel in &stored.channels {
-            let height = node.disk.height(channel.genesis.channel());
-            self.checks.chains.on_start(id, channel.genesis.channel(), height)?;
+            let channel = channel.configs.current().channel();
+            let height = node.disk.height(channel);
+            self.checks.chains.on_start(id, channel, height)?;
+            let updates = node.disk.store().config_blocks(channel).map_or(0, |numbers| numbers.len());
+            self.checks.isolation.set_in_force(id, channel, updates);
         }
         if node.config.external_endpoint.is_some() {
             self.checks.disclosure.is_external.insert(id);
@@ -269,6 +272,18 @@ impl World {
     /// # Errors
     /// [`Failure`] when its store refuses the channel, or when an invariant breaks.
     pub fn join(&mut self, node: NodeId, channel: ChannelId) -> Result<(), Failure> {
+        self.join_as(node, channel, false)
+    }
+
+    /// The same for a node whose org block 0 does not name.
+    ///
+    /// # Errors
+    /// As [`World::join`].
+    pub fn join_as_newcomer(&mut self, node: NodeId, channel: ChannelId) -> Result<(), Failure> {
+        self.join_as(node, channel, true)
+    }
+
+    fn join_as(&mut self, node: NodeId, channel: ChannelId, is_newcomer: bool) -> Result<(), Failure> {
         let Some(chain) = self.channels.iter().find(|chain| chain.id() == channel) else {
             return Ok(());
         };
@@ -276,10 +291,11 @@ impl World {
         self.create_stored_channel(node, channel)?;
         self.nodes[node.0].joined.insert(channel);
         let height = self.nodes[node.0].disk.height(channel);
+        self.checks.isolation.set_in_force(node, channel, 0);
         let started = self.checks.chains.on_start(node, channel, height);
         started.map_err(|violation| self.failure(violation))?;
         let life = self.nodes[node.0].life;
-        let input = Input::Command(Command::Join { name, genesis });
+        let input = Input::Command(Command::Join { name, genesis, is_newcomer });
         self.deliver(node, life, input).map_err(|violation| self.failure(violation))
     }
 

@@ -1,6 +1,7 @@
 //! The orderers: they release scripted blocks and stream them, in order and without loss, to whoever pulls;
 //! each may have a fault of its own.
 
+use crate::chain::SourceChain;
 use crate::checks::Violation;
 use crate::links::Wire;
 use crate::node::NodeId;
@@ -95,7 +96,7 @@ impl World {
         blocks: Option<(BlockNumber, BlockNumber)>,
     ) {
         let chain = self.channels.iter().find(|chain| chain.id() == channel);
-        let sources = chain.map(|chain| chain.genesis().config().sources()).unwrap_or_default();
+        let sources = chain.map(SourceChain::sources).unwrap_or_default();
         let Some(source) = sources.iter().position(|source| source == target) else {
             return;
         };
@@ -135,10 +136,14 @@ impl World {
 
     pub(crate) fn feed_connects(&mut self, key: StreamKey) -> Result<(), Violation> {
         let (node, channel, life, feed) = key;
+        let may_read = self.last_readable(node, channel).is_some();
         let released = self.orderers.released.get(&channel).copied().unwrap_or(1);
         let Some(source) = self.orderers.streams.get(&key).map(|stream| stream.source) else {
             return Ok(());
         };
+        if !may_read {
+            return self.end_feed(key, "unknown channel, or not permitted");
+        }
         if !self.can_reach_orderer(node, source) || self.orderers.fault(source) == SourceFault::Hangs {
             return self.end_feed(key, "cannot be reached");
         }
@@ -213,7 +218,13 @@ impl World {
         if number >= released || fault == SourceFault::Stalls {
             return None;
         }
+        if number > self.last_readable(key.0, key.1)?.as_u64() {
+            return None;
+        }
         let chain = self.channels.iter().find(|chain| chain.id() == key.1)?;
+        if !chain.serves(stream.source, BlockNumber::new(number)) {
+            return None;
+        }
         let mut block: Block = chain.block(BlockNumber::new(number))?.to_block();
         let Some(through) = stream.through else {
             return Some(FeedItem::Header(block));
@@ -233,6 +244,12 @@ impl World {
             _ => {}
         }
         Some(FeedItem::Block(block))
+    }
+
+    /// The last block that a node may have by the newest released config.
+    fn last_readable(&self, node: NodeId, channel: ChannelId) -> Option<BlockNumber> {
+        let released = self.orderers.released.get(&channel).copied().unwrap_or(1);
+        self.checks.isolation.last_readable(node, channel, released)
     }
 
     pub(crate) fn feed_arrives(&mut self, key: StreamKey, item: FeedItem) -> Result<(), Violation> {

@@ -5,7 +5,7 @@ use crate::random::Random;
 use ledgercast_crypto::issue::{Authority, Enrolment, IssueError, Validity};
 use ledgercast_crypto::{Certificate, Identity, OrgRoots, RevocationList, Role, Roster, SecretKey};
 use ledgercast_protocol::peer::OwnIdentity;
-use ledgercast_protocol::wire::CertificateChain;
+use ledgercast_protocol::wire::{CertificateChain, proto};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +39,18 @@ impl Org {
         let roots = OrgRoots::new(name.clone(), vec![authority.certificate().clone()]);
         let roster = Roster::try_new([roots.clone()]).expect("a fresh root makes a roster");
         Ok(Self { name, roots, roster: Arc::new(roster), authority })
+    }
+
+    /// As a channel's config names it, reader and writer.
+    pub(crate) fn config(&self, anchors: &[String]) -> proto::OrgConfig {
+        proto::OrgConfig {
+            name: self.name.clone(),
+            roots: self.roots.roots.iter().map(|root| root.der().clone()).collect(),
+            anchors: anchors.to_vec(),
+            reader: true,
+            writer: true,
+            ..proto::OrgConfig::default()
+        }
     }
 
     /// Certifies a new key of a peer, until a time of the world's.

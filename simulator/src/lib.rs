@@ -34,6 +34,7 @@ mod step;
 pub mod swarm;
 mod trace;
 mod traffic;
+mod updates;
 mod verifier;
 mod view;
 pub mod world;

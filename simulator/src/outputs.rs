@@ -52,6 +52,10 @@ impl World {
         Ok(())
     }
 
+    fn share_anything(&self, one: NodeId, other: NodeId) -> bool {
+        self.nodes[one.0].org == self.nodes[other.0].org || self.checks.isolation.share(one, other)
+    }
+
     fn verify(&mut self, node: NodeId, job: Job) {
         let life = self.nodes[node.0].life;
         *self.nodes[node.0].verifications.entry(kind_of(&job)).or_default() += 1;
@@ -115,8 +119,11 @@ impl World {
                 }
                 return Ok(());
             }
+            Event::ConfigChanged { channel, .. } => self.checks.isolation.on_changed(node, *channel),
             Event::MemberEvicted { member, silent_for, reason } => {
-                if let Some(subject) = self.node_of(*member) {
+                // Who shares no channel any more hears nothing more.
+                let subject = self.node_of(*member).filter(|subject| self.share_anything(node, *subject));
+                if let Some(subject) = subject {
                     let judgement = Judgement {
                         at: self.now,
                         silent_for: *silent_for,

@@ -4,7 +4,7 @@
 use crate::random::Random;
 use ledgercast_crypto::{CertificateError, Digest, Identity, Roster, SignatureError};
 use ledgercast_protocol::channel::ChannelConfig;
-use ledgercast_protocol::job::{Job, SignedStatement, Verdict, VerifiedStatement};
+use ledgercast_protocol::job::{Job, SignedStatement, Verdict, VerifiedStatement, judge_update};
 use ledgercast_protocol::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -99,13 +99,14 @@ impl Verifier {
                 let headers = headers.into_iter().map(|header| self.judge_header(header, &config)).collect();
                 Verdict::Headers { from, config, headers }
             }
-            Job::Body { from, header, body } => {
+            Job::Body { from, header, body, config } => {
                 let known = self.bodies.get(&header.hash()).filter(|known| known.body().bytes() == &body);
                 let block = match known {
                     Some(known) => Ok(known.clone()),
                     None => self.judge_body(&header, body),
                 };
-                Verdict::Body { from, header, block }
+                let update = block.as_ref().ok().and_then(|block| judge_update(block, &config));
+                Verdict::Body { from, header, block, update }
             }
         }
     }

@@ -122,7 +122,7 @@ impl World {
 
     /// The nodes that are entitled to a channel.
     pub fn members_of(&self, channel: ChannelId) -> Vec<NodeId> {
-        self.checks.isolation.members.get(&channel).into_iter().flatten().copied().collect()
+        self.checks.isolation.members(channel).into_iter().flatten().copied().collect()
     }
 
     /// Whether a node's disk has this channel at all.

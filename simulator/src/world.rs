@@ -1,5 +1,5 @@
 //! The world's state. What it does is spread over the sibling files: `step`, `outputs`, `connections`,
-//! `dials`, `feeds`, `faults`, `view`.
+//! `dials`, `feeds`, `faults`, `updates`, `view`.
 
 use crate::builder::WorldBuilder;
 use crate::chain::SourceChain;
@@ -28,6 +28,7 @@ pub struct World {
     pub(crate) now: Duration,
     pub(crate) queue: Queue,
     pub(crate) random: Random,
+    pub(crate) orgs: Vec<Org>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) node_of_member: BTreeMap<MemberId, NodeId>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
@@ -38,7 +39,6 @@ pub struct World {
     /// Whether the partition also parts the orderer from all groups but the first.
     pub(crate) is_orderer_split: bool,
     pub(crate) orderer_cut_from: BTreeSet<NodeId>,
-    pub(crate) orgs: Vec<Org>,
     pub(crate) channels: Vec<SourceChain>,
     pub(crate) orderers: Orderers,
     pub(crate) verifier: Verifier,

@@ -64,6 +64,16 @@ impl Censor {
 
 #[async_trait]
 impl Deliver for Censoring {
+    type ConfigsStream = Pin<Box<dyn Stream<Item = Result<proto::Block, Status>> + Send>>;
+
+    /// Peers never ask for configs alone.
+    async fn configs(
+        &self,
+        _request: Request<proto::ConfigsRequest>,
+    ) -> Result<Response<Self::ConfigsStream>, Status> {
+        Err(Status::unimplemented("this source gives blocks only"))
+    }
+
     type BlocksStream = Pin<Box<dyn Stream<Item = Result<proto::Block, Status>> + Send>>;
 
     async fn blocks(

@@ -4,6 +4,7 @@
 mod actors;
 mod attacks;
 mod channels;
+mod configs;
 mod disclosure;
 mod dissemination;
 mod feeds;

@@ -1,4 +1,7 @@
-//! `ledgercast channel`: genesis files, and which channels a peer or orderer has.
+//! `ledgercast channel`: genesis files, config updates, and which channels a peer or orderer has.
+
+mod edit;
+mod update;
 
 use super::output::{hex, moment, short};
 use super::session::{Session, wall_time};
@@ -6,14 +9,16 @@ use super::{Exit, Failure, Globals, Output, by_name};
 use crate::channel_file;
 use crate::profile::GENESIS_BYTES_MAX;
 use crate::text_file;
+use crate::verify::ChainVerifier;
 use clap::Subcommand;
-use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::channel::{ChannelConfig, Genesis};
 use ledgercast_protocol::types::ChannelName;
 use ledgercast_protocol::wire::proto;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -25,11 +30,18 @@ pub(super) enum Verb {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
-    /// Show what a genesis file says
+    /// Show what a genesis file says, or the config in force
     Inspect {
         /// The genesis file
         genesis: PathBuf,
+        /// Ask the peer or orderer for the configs after block 0, verify them, and show the newest
+        #[arg(long)]
+        current: bool,
     },
+    /// Change a channel's config: a majority of its orgs' admins must sign (role admin)
+    Update(update::Update),
+    /// Sign a proposed config update, after a look at what it changes (role admin)
+    Sign(update::Sign),
     /// Join the peer or orderer to a channel (role admin)
     Join {
         /// The genesis file
@@ -37,6 +49,9 @@ pub(super) enum Verb {
         /// The name that it shall have there, instead of the genesis block's
         #[arg(long)]
         name: Option<ChannelName>,
+        /// The genesis block does not name the org, a later config does, or will
+        #[arg(long)]
+        newcomer: bool,
     },
     /// Leave a channel and delete its blocks there (role admin)
     Leave {
@@ -50,8 +65,18 @@ pub(super) enum Verb {
 pub(super) async fn run(verb: Verb, globals: &Globals, output: &mut Output) -> Result<(), Failure> {
     match verb {
         Verb::Create { config, out } => create(&config, &out, output),
-        Verb::Inspect { genesis } => inspect(&read_genesis(&genesis)?, output),
-        Verb::Join { genesis, name } => join(&read_genesis(&genesis)?, name, globals, output).await,
+        Verb::Inspect { genesis, current } => {
+            let genesis = read_genesis(&genesis)?;
+            match current {
+                true => inspect(&genesis, current_config(&genesis, globals).await?.as_ref(), output),
+                false => inspect(&genesis, genesis.config(), output),
+            }
+        }
+        Verb::Update(arguments) => update::update(arguments, globals, output).await,
+        Verb::Sign(arguments) => update::sign(arguments, globals, output).await,
+        Verb::Join { genesis, name, newcomer } => {
+            join(&read_genesis(&genesis)?, name, newcomer, globals, output).await
+        }
         Verb::Leave { name } => {
             let connection = Session::load(globals)?.connect().await?;
             let request = proto::LeaveChannelRequest { channel: Some(by_name(&name)) };
@@ -88,8 +113,15 @@ fn read_genesis(file: &Path) -> Result<Genesis, Failure> {
     })
 }
 
-fn inspect(genesis: &Genesis, output: &mut Output) -> Result<(), Failure> {
-    let config = genesis.config();
+/// The newest config, each one on the way to it verified under the one before.
+async fn current_config(genesis: &Genesis, globals: &Globals) -> Result<Arc<ChannelConfig>, Failure> {
+    let connection = Session::load(globals)?.connect_for(genesis).await?;
+    let mut verifier = ChainVerifier::from_genesis(genesis.clone());
+    crate::blocks::learn_configs(&connection, &mut verifier).await?;
+    Ok(Arc::clone(verifier.configs().newest()))
+}
+
+fn inspect(genesis: &Genesis, config: &ChannelConfig, output: &mut Output) -> Result<(), Failure> {
     let limits = config.limits();
     let orgs: Vec<Value> = config
         .orgs()
@@ -126,6 +158,7 @@ fn inspect(genesis: &Genesis, output: &mut Output) -> Result<(), Failure> {
         "id": genesis.channel().to_string(),
         "genesis_hash": genesis.hash().to_string(),
         "created": created,
+        "config_number": config.number(),
         "quorum": config.quorum(),
         "orgs": orgs,
         "orderers": orderers,
@@ -137,17 +170,17 @@ fn inspect(genesis: &Genesis, output: &mut Output) -> Result<(), Failure> {
             "batch_timeout_ms": u64::try_from(limits.batch_timeout.as_millis()).unwrap_or(u64::MAX),
         },
     });
-    output.line(&value, || inspect_text(genesis, &created))
+    output.line(&value, || inspect_text(genesis, config, &created))
 }
 
-fn inspect_text(genesis: &Genesis, created: &str) -> String {
-    let config = genesis.config();
+fn inspect_text(genesis: &Genesis, config: &ChannelConfig, created: &str) -> String {
     let mut text = format!(
         "channel       {}\nid            {}\ngenesis hash  {}\ncreated       {created}\n\
-         quorum        {} of {}",
+         config        {}\nquorum        {} of {}",
         config.name(),
         genesis.channel(),
         genesis.hash(),
+        config.number(),
         config.quorum(),
         config.orderers().len(),
     );
@@ -186,6 +219,7 @@ fn inspect_text(genesis: &Genesis, created: &str) -> String {
 async fn join(
     genesis: &Genesis,
     name: Option<ChannelName>,
+    newcomer: bool,
     globals: &Globals,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -193,6 +227,7 @@ async fn join(
     let request = proto::JoinChannelRequest {
         name: name.map_or_else(String::new, |name| name.to_string()),
         genesis: Some((&genesis.block().to_block()).into()),
+        newcomer,
     };
     let status = connection.answer(connection.admin().join_channel(request)).await?;
     let text = format!("{} joined {} at height {}", connection.endpoint(), status.name, status.height);
@@ -215,7 +250,9 @@ async fn list(globals: &Globals, output: &mut Output) -> Result<(), Failure> {
                 if channel.is_leader { "me".to_owned() } else { short(&channel.leader) },
                 channel.neighbours.to_string(),
                 channel.orgs.join(","),
-                channel.failure.clone(),
+                channel
+                    .removed_at
+                    .map_or_else(|| channel.failure.clone(), |block| format!("removed at block {block}")),
             ]
         })
         .collect();
@@ -239,5 +276,6 @@ fn describe(channel: &proto::ChannelStatus) -> Value {
         "is_leader": channel.is_leader,
         "neighbours": channel.neighbours,
         "failure": channel.failure,
+        "removed_at": channel.removed_at,
     })
 }

@@ -5,6 +5,8 @@ mod report;
 mod stop;
 mod wait;
 
+pub(super) use wait::until_committed;
+
 use super::session::Session;
 use super::{Exit, Failure, Globals, Output};
 use crate::submit::{Submission, Submitter, Target};

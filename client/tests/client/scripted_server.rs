@@ -90,6 +90,18 @@ type Replies<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl generated::deliver_server::Deliver for Service {
+    type ConfigsStream = Replies<proto::Block>;
+
+    async fn configs(
+        &self,
+        _request: Request<proto::ConfigsRequest>,
+    ) -> Result<Response<Self::ConfigsStream>, Status> {
+        match &self.script.deliver_status {
+            Some(status) => Err(status.clone()),
+            None => Ok(Response::new(Box::pin(tokio_stream::empty()))),
+        }
+    }
+
     type BlocksStream = Replies<proto::Block>;
 
     async fn blocks(

@@ -255,6 +255,7 @@ section! {
             stash_bytes_per_member: usize,
             proving_per_source: usize,
             proving_copies_max: usize,
+            deferred_headers_max: usize,
             commits_in_flight_max: usize,
             refused_jobs_max: usize,
             feed_blocks_max: u64,

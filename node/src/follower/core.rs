@@ -1,6 +1,7 @@
 //! The task that owns the channels' block flows: inputs in, outputs carried out, nothing awaited in between.
 //! A flow without neighbours that leads for ever is all that a follower needs of the protocol.
 
+use crate::api::grpc::SharedTable;
 use crate::clock::Clock;
 use crate::committer::{Committer, Reports, Written};
 use crate::feed::{Feeds, Handled};
@@ -13,6 +14,7 @@ use ledgercast_protocol::peer::channel::{self, Channel};
 use ledgercast_protocol::types::ChannelId;
 use ledgercast_protocol::{Event, Input, Job, Output, Timer, Verdict};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -88,6 +90,8 @@ pub(super) struct Core {
     requests: mpsc::Receiver<Request>,
     received: mpsc::UnboundedReceiver<Input>,
     written: Reports,
+    /// Told of each config that comes into force.
+    table: SharedTable,
 }
 
 impl Core {
@@ -96,12 +100,13 @@ impl Core {
         around: Surroundings,
         received: mpsc::UnboundedReceiver<Input>,
         written: Reports,
+        table: SharedTable,
         requests_waiting_max: usize,
     ) -> (Self, CoreHandle) {
         let (asked, requests) = mpsc::channel(requests_waiting_max.max(1));
         let (heights, height_receiver) = watch::channel(BTreeMap::new());
         let (flows, timers) = (BTreeMap::new(), Timers::default());
-        let core = Self { flows, around, timers, heights, requests, received, written };
+        let core = Self { flows, around, timers, heights, requests, received, written, table };
         (core, CoreHandle { requests: asked, heights: height_receiver })
     }
 
@@ -265,8 +270,12 @@ impl Core {
 
     fn tell(&self, event: &Event) {
         crate::log::log(event);
-        if let Event::BlockCommitted { header, .. } = event {
-            self.committed(header);
+        match event {
+            Event::BlockCommitted { header, .. } => self.committed(header),
+            Event::ConfigChanged { number, config, .. } => {
+                self.table.put_in_force(*number, Arc::clone(config));
+            }
+            _ => {}
         }
     }
 

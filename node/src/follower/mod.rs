@@ -16,7 +16,7 @@ mod service;
 pub use self::core::{Standing, Standings, Stopped};
 
 use self::core::{Core, CoreHandle, Request, Surroundings};
-use crate::api::grpc::ChannelTable;
+use crate::api::grpc::{ChannelTable, SharedTable};
 use crate::clock::Clock;
 use crate::committer::{Committer, WriteLimits};
 use crate::feed::{FeedConfig, Feeds};
@@ -24,14 +24,14 @@ use crate::peer::{PeerError, restore_channel};
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, MemberId, OrgId, Role};
-use ledgercast_protocol::channel::{ChannelConfig, Genesis};
+use ledgercast_protocol::channel::{ChannelConfig, ConfigHistory, Genesis};
 use ledgercast_protocol::peer::RestoredChannel;
 use ledgercast_protocol::peer::channel::{Channel, Settings};
 use ledgercast_protocol::store::{BlockStore, StoreError};
 use ledgercast_protocol::types::{ChannelId, ChannelName};
 use relay::Relay;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
@@ -128,8 +128,8 @@ pub struct FollowerNode {
     relay: Relay,
     own: Own,
     channels_max: usize,
-    /// Replaced as a whole when a channel is joined or left.
-    table: Mutex<Arc<ChannelTable>>,
+    /// Replaced as a whole when a channel is joined or left, or gets a new config.
+    table: SharedTable,
     /// Held while a channel is joined or left: one after the other.
     changing: tokio::sync::Mutex<()>,
     started: Instant,
@@ -158,9 +158,8 @@ impl Own {
     }
 
     fn flow(&self, restored: RestoredChannel, seed: [u8; 32]) -> Channel {
-        let RestoredChannel { genesis, tip, epoch_start, .. } = restored;
-        let (settings, config) = (self.settings.clone(), genesis.config().clone());
-        Channel::new(settings, config, tip, epoch_start, self.member, self.org, seed)
+        let RestoredChannel { configs, tip, epoch_start, .. } = restored;
+        Channel::new(self.settings.clone(), configs, tip, epoch_start, self.member, self.org, seed)
     }
 }
 
@@ -183,8 +182,8 @@ impl FollowerNode {
         };
         let store = settings.store;
         let stored = restore(&store, &own)?;
-        let table = stored.iter().map(|held| (held.name.clone(), held.genesis.config().clone()));
-        let table = ChannelTable::new(table.collect::<Vec<_>>());
+        let table = stored.iter().map(|held| (held.name.clone(), held.configs.clone()));
+        let table = SharedTable::new(ChannelTable::new(table));
         let (inputs, received) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let feed = settings.feed.clone();
@@ -196,9 +195,11 @@ impl FollowerNode {
             feeds: Feeds::new(settings.feed, Arc::clone(&tls), inputs.clone(), tasks.clone()),
             inputs,
         };
-        let (mut core, handle) = Core::new(around, received, written, settings.requests_waiting_max);
+        let waiting_max = settings.requests_waiting_max;
+        let (mut core, handle) = Core::new(around, received, written, table.clone(), waiting_max);
         for held in stored {
-            let (channel, seed) = (held.genesis.channel(), seed().map_err(FollowerError::Randomness)?);
+            let (channel, seed) =
+                (held.configs.current().channel(), seed().map_err(FollowerError::Randomness)?);
             tracing::info!(name = %held.name, %channel, "following a stored channel");
             core.open(channel, own.flow(held, seed));
         }
@@ -215,7 +216,7 @@ impl FollowerNode {
             relay: Relay::new(feed, tls),
             own,
             channels_max: settings.channels_max,
-            table: Mutex::new(Arc::new(table)),
+            table,
             changing: tokio::sync::Mutex::new(()),
             started: Instant::now(),
             stop,
@@ -225,7 +226,7 @@ impl FollowerNode {
 
     /// The channels held now.
     pub fn channels(&self) -> Arc<ChannelTable> {
-        Arc::clone(&self.table.lock().unwrap_or_else(PoisonError::into_inner))
+        self.table.current()
     }
 
     /// Heights of durable blocks by channel, as they grow.
@@ -248,20 +249,25 @@ impl FollowerNode {
     pub async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), FollowError> {
         let _changing = self.changing.lock().await;
         self.own.may_follow(genesis.config())?;
-        let (channel, config) = (genesis.channel(), Arc::clone(genesis.config()));
+        let (channel, configs) = (genesis.channel(), ConfigHistory::new(&genesis));
         let table = self.channels();
-        if table.config(channel).is_none() && table.ids().count() >= self.channels_max {
+        if table.config(channel).is_none() && table.iter().count() >= self.channels_max {
             return Err(FollowError::TooMany { limit: self.channels_max });
         }
         let (store, alias, block) = (Arc::clone(&self.store), name.clone(), genesis.clone());
         let is_new = blocking(move || create_unless_held(store.as_ref(), &alias, &block)).await?;
         if is_new {
             let tip = genesis.block().header().clone();
-            let restored = RestoredChannel { name: name.clone(), genesis, epoch_start: tip.clone(), tip };
+            let restored = RestoredChannel {
+                name: name.clone(),
+                configs: configs.clone(),
+                epoch_start: tip.clone(),
+                tip,
+            };
             let flow = Box::new(self.own.flow(restored, seed().map_err(FollowError::Randomness)?));
             self.core.ask(|done| Request::Open(flow, channel, done)).await?;
             tracing::info!(%name, %channel, "joined a channel");
-            self.change_table(|channels| channels.push((name, config)));
+            self.table.change(|channels| channels.push((name, configs)));
         }
         Ok(())
     }
@@ -275,7 +281,7 @@ impl FollowerNode {
         if !self.core.ask(|done| Request::Close(channel, done)).await? {
             return Err(FollowError::NotJoined(channel));
         }
-        self.change_table(|channels| channels.retain(|(_, config)| config.channel() != channel));
+        self.table.change(|channels| channels.retain(|(_, configs)| configs.current().channel() != channel));
         let store = Arc::clone(&self.store);
         blocking(move || store.remove_channel(channel)).await?;
         tracing::info!(%channel, "left a channel");
@@ -293,13 +299,6 @@ impl FollowerNode {
         self.tasks.close();
         self.tasks.wait().await;
     }
-
-    fn change_table(&self, change: impl FnOnce(&mut Vec<(ChannelName, Arc<ChannelConfig>)>)) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut channels = table.iter().map(|(_, name, config)| (name.clone(), Arc::clone(config))).collect();
-        change(&mut channels);
-        *table = Arc::new(ChannelTable::new(channels));
-    }
 }
 
 /// Nobody to push to or to ask: only the streams matter.
@@ -312,9 +311,11 @@ fn follower_settings(feed: &FeedConfig) -> Settings {
 
 fn restore(store: &Arc<dyn BlockStore>, own: &Own) -> Result<Vec<RestoredChannel>, FollowerError> {
     let held = store.channels()?.into_iter().map(|held| {
-        let refused = |cause| FollowerError::Channel { name: held.name.clone(), cause };
-        own.may_follow(held.genesis.config()).map_err(refused)?;
-        Ok(restore_channel(store.as_ref(), held)?)
+        let name = held.name.clone();
+        let restored = restore_channel(store.as_ref(), held)?;
+        let refused = |cause| FollowerError::Channel { name, cause };
+        own.may_follow(restored.configs.current()).map_err(refused)?;
+        Ok(restored)
     });
     held.collect()
 }

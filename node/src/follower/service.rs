@@ -45,7 +45,7 @@ impl Submitter for FollowerNode {
 
 #[async_trait]
 impl Administration for FollowerNode {
-    async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError> {
+    async fn join(&self, name: ChannelName, genesis: Genesis, _is_newcomer: bool) -> Result<(), AdminError> {
         Ok(Self::join(self, name, genesis).await?)
     }
 
@@ -55,10 +55,11 @@ impl Administration for FollowerNode {
 
     async fn channel_statuses(&self) -> Result<Vec<proto::ChannelStatus>, AdminError> {
         let standings = self.standings().await.map_err(|_| AdminError::Stopping)?;
-        let held = self.store.channels()?;
+        let (held, table) = (self.store.channels()?, Self::channels(self));
         let statuses = held.iter().filter_map(|held| {
             let standing = standings.get(&held.genesis.channel())?;
-            Some(status(standing, &held.name, held.genesis.config(), held.genesis.hash()))
+            let config = table.config(held.genesis.channel())?;
+            Some(status(standing, &held.name, config, held.genesis.hash()))
         });
         Ok(statuses.collect())
     }

@@ -12,7 +12,7 @@ use ledgercast_protocol::ordering::{
     EnvelopeJob, Input, OpenChannel, OpenError, Output, Sequencer, Status, SubmitAnswer, Ticket,
 };
 use ledgercast_protocol::store::BlockStore;
-use ledgercast_protocol::types::ChannelId;
+use ledgercast_protocol::types::{BlockNumber, ChannelId};
 use ledgercast_protocol::wire::CertificateChain;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,6 +102,8 @@ pub(super) struct Core {
     heights: watch::Sender<BTreeMap<ChannelId, u64>>,
     report: mpsc::UnboundedSender<Input>,
     sources: Option<Sources>,
+    /// Told of each config that comes into force.
+    on_config: Box<dyn Fn(BlockNumber, Arc<ChannelConfig>) + Send>,
 }
 
 struct Sources {
@@ -193,8 +195,14 @@ impl Core {
             heights,
             report,
             sources: Some(sources),
+            on_config: Box::new(|_, _| {}),
         };
         Ok((core, CoreHandle { submissions, requests, heights: height_receiver }))
+    }
+
+    /// Who is told of each config that comes into force, before its block is durable.
+    pub(super) fn on_config(&mut self, told: impl Fn(BlockNumber, Arc<ChannelConfig>) + Send + 'static) {
+        self.on_config = Box::new(told);
     }
 
     /// Runs until `stop` is cancelled; then acknowledges the blocks that are on their way to the disk.
@@ -291,7 +299,7 @@ impl Core {
     fn answer(&mut self, request: Request) {
         match request {
             Request::Check(config, answer) => {
-                let _ = answer.send(self.sequencer.check(&config).map(|_| ()));
+                let _ = answer.send(self.sequencer.check_config(&config));
             }
             Request::Open(open, answer) => {
                 let (channel, height) = (open.config.channel(), open.tip.number().height().as_u64());
@@ -334,6 +342,11 @@ impl Core {
                 Output::Verify(job) => self.verify(job),
                 Output::Find { channel, envelope } => self.lookup.find(channel, envelope),
                 Output::Commit(block) => self.commit(block),
+                Output::ConfigChanged { number, config } => {
+                    let (channel, in_force) = (config.channel(), config.number());
+                    tracing::info!(%channel, %number, in_force, "config in force");
+                    (self.on_config)(number, config);
+                }
                 Output::SetTimer { channel, at } => {
                     self.timers.insert(channel, at);
                 }

@@ -20,20 +20,20 @@ mod tests;
 pub use self::core::{CoreLimits, Counters, Snapshot, Stopped};
 
 use self::core::{Core, CoreHandle, Threads};
-use crate::api::grpc::ChannelTable;
+use crate::api::grpc::{ChannelTable, SharedTable};
 use crate::clock::Clock;
 use crate::committer::{Committer, WriteLimits};
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role};
-use ledgercast_protocol::channel::{ChannelConfig, Genesis};
+use ledgercast_protocol::channel::{ConfigHistory, Genesis};
 use ledgercast_protocol::ordering::{self, OpenChannel, OpenError, SubmitAnswer};
 use ledgercast_protocol::store::{BlockStore, StoreError};
 use ledgercast_protocol::types::{ChannelId, ChannelName};
 use ledgercast_protocol::wire::CertificateChain;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -107,8 +107,8 @@ pub struct OrdererNode {
     core: CoreHandle,
     store: Arc<dyn BlockStore>,
     nonces_max: usize,
-    /// Replaced as a whole when a channel is joined or left.
-    table: Mutex<Arc<ChannelTable>>,
+    /// Replaced as a whole when a channel is joined or left, or gets a new config.
+    table: SharedTable,
     /// Held while a channel is joined or left: one after the other.
     changing: tokio::sync::Mutex<()>,
     started: Instant,
@@ -131,16 +131,19 @@ impl OrdererNode {
         let nonces_max = ordering.nonces_max;
         let (sequencer, channels) = {
             let store = Arc::clone(&store);
-            blocking(move || recovery::recover(ordering, msp.key, store.as_ref())).await?
+            blocking(move || recovery::recover(ordering, msp.all_keys(), store.as_ref())).await?
         };
-        let heights = channels.iter().map(|held| (held.genesis.channel(), held.height.as_u64())).collect();
-        let table =
-            ChannelTable::new(channels.iter().map(|held| (held.name.clone(), held.genesis.config().clone())));
+        let heights =
+            channels.iter().map(|(held, _)| (held.genesis.channel(), held.height.as_u64())).collect();
+        let table = ChannelTable::new(channels.into_iter().map(|(held, configs)| (held.name, configs)));
+        let table = SharedTable::new(table);
+        let configs = table.clone();
         let threads = Threads {
             pool: VerifyPool::start(verify_threads, verify_queue_max)?,
             committer: Committer::start(Arc::clone(&store), writes)?,
         };
-        let (core, handle) = Core::start(sequencer, clock, &store, heights, threads, core)?;
+        let (mut core, handle) = Core::start(sequencer, clock, &store, heights, threads, core)?;
+        core.on_config(move |number, config| configs.put_in_force(number, config));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (core_stop, guard) = (stop.clone(), stop.clone().drop_guard());
         tasks.spawn(async move {
@@ -152,7 +155,7 @@ impl OrdererNode {
             core: handle,
             store,
             nonces_max,
-            table: Mutex::new(Arc::new(table)),
+            table,
             changing: tokio::sync::Mutex::new(()),
             started: Instant::now(),
             stop,
@@ -181,7 +184,7 @@ impl OrdererNode {
 
     /// The channels held now.
     pub fn channels(&self) -> Arc<ChannelTable> {
-        Arc::clone(&self.table())
+        self.table.current()
     }
 
     /// How the channels stand, and what was answered so far.
@@ -211,9 +214,9 @@ impl OrdererNode {
         blocking(move || store.create_channel(&alias, &block)).await?;
         let tip = genesis.block().header().clone();
         let nonces = ordering::Nonces::new(self.nonces_max);
-        self.core.open(OpenChannel { config: Arc::clone(&config), tip, nonces }).await??;
+        self.core.open(OpenChannel { config, tip, nonces }).await??;
         tracing::info!(%name, channel = %genesis.channel(), "joined a channel");
-        self.change_table(|channels| channels.push((name, config)));
+        self.table.change(|channels| channels.push((name, ConfigHistory::new(&genesis))));
         Ok(())
     }
 
@@ -226,7 +229,7 @@ impl OrdererNode {
         if !self.core.close(channel).await? {
             return Err(JoinError::NotJoined(channel));
         }
-        self.change_table(|channels| channels.retain(|(_, config)| config.channel() != channel));
+        self.table.change(|channels| channels.retain(|(_, configs)| configs.current().channel() != channel));
         let store = Arc::clone(&self.store);
         blocking(move || store.remove_channel(channel)).await?;
         tracing::info!(%channel, "left a channel");
@@ -254,18 +257,6 @@ impl OrdererNode {
         let (store, genesis) = (Arc::clone(&self.store), genesis.clone());
         let held = blocking(move || store.channels()).await?;
         Ok(held.iter().any(|held| held.genesis.hash() == genesis.hash()))
-    }
-
-    fn change_table(&self, change: impl FnOnce(&mut Vec<(ChannelName, Arc<ChannelConfig>)>)) {
-        let mut table = self.table();
-        let mut channels = table.iter().map(|(_, name, config)| (name.clone(), Arc::clone(config))).collect();
-        change(&mut channels);
-        *table = Arc::new(ChannelTable::new(channels));
-    }
-
-    /// A panic of another thread leaves a whole table: it is replaced, never changed.
-    fn table(&self) -> std::sync::MutexGuard<'_, Arc<ChannelTable>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::OrdererError;
 use ledgercast_crypto::SecretKey;
+use ledgercast_protocol::channel::ConfigHistory;
 use ledgercast_protocol::ledger::{VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::ordering::{Config, Nonces, OpenChannel, Sequencer};
-use ledgercast_protocol::store::{BlockStore, StoreError, StoredChannel};
+use ledgercast_protocol::store::{BlockStore, StoreError, StoredChannel, config_history};
 use ledgercast_protocol::types::ChannelId;
 use std::sync::Arc;
 
@@ -15,22 +16,25 @@ use std::sync::Arc;
 /// order.
 pub(super) fn recover(
     config: Config,
-    key: SecretKey,
+    keys: Vec<SecretKey>,
     store: &dyn BlockStore,
-) -> Result<(Sequencer, Vec<StoredChannel>), OrdererError> {
+) -> Result<(Sequencer, Vec<(StoredChannel, ConfigHistory)>), OrdererError> {
     let nonces_max = config.nonces_max;
-    let mut sequencer = Sequencer::new(config, key);
+    let mut sequencer = Sequencer::new(config, keys);
     let channels = store.channels()?;
-    for held in &channels {
+    let mut recovered = Vec::with_capacity(channels.len());
+    for held in channels {
         let channel = held.genesis.channel();
-        let config = Arc::clone(held.genesis.config());
-        let (tip, nonces) = (tip(store, held)?, Nonces::recover(store, channel, nonces_max)?);
+        let configs = config_history(store, &held.genesis)?;
+        let config = Arc::clone(configs.current());
+        let (tip, nonces) = (tip(store, &held)?, Nonces::recover(store, channel, nonces_max)?);
         sequencer
             .open(OpenChannel { config, tip, nonces })
             .map_err(|cause| OrdererError::Channel { name: held.name.clone(), cause })?;
         tracing::info!(name = %held.name, %channel, height = %held.height, "ordering for a stored channel");
+        recovered.push((held, configs));
     }
-    Ok((sequencer, channels))
+    Ok((sequencer, recovered))
 }
 
 fn tip(store: &dyn BlockStore, held: &StoredChannel) -> Result<VerifiedHeader, StoreError> {

@@ -40,7 +40,8 @@ impl Submitter for OrdererNode {
 
 #[async_trait]
 impl Administration for OrdererNode {
-    async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError> {
+    /// An orderer is named by key, not by org: newcomers are joined like others.
+    async fn join(&self, name: ChannelName, genesis: Genesis, _is_newcomer: bool) -> Result<(), AdminError> {
         Ok(Self::join(self, name, genesis).await?)
     }
 
@@ -115,6 +116,7 @@ fn channel_status(
         is_leader: false,
         neighbours: 0,
         failure: status.halted.clone().unwrap_or_default(),
+        removed_at: None,
     })
 }
 

@@ -11,6 +11,7 @@ use ledgercast_protocol::store::{EnvelopePosition, MemoryStore, MetaKey, StoredC
 use ledgercast_protocol::types::{BlockNumber, Height};
 use std::future::Future;
 use std::sync::Condvar;
+use std::sync::Mutex;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -108,6 +109,10 @@ impl BlockStore for Bench {
         self.store.find_envelope(channel, envelope)
     }
 
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError> {
+        self.store.config_blocks(channel)
+    }
+
     fn put_meta(&self, key: MetaKey, value: &[u8]) -> Result<(), StoreError> {
         self.store.put_meta(key, value)
     }
@@ -122,7 +127,7 @@ fn msp(chain: &Chain, role: Role) -> Msp {
     let seed = *chain.orderer().seed_bytes();
     let Creator { certificate, key } = Creator::enrol(chain.authority(), "orderer1", role, seed);
     let org = OrgRoots::new("org1", vec![chain.authority().certificate().clone()]);
-    Msp { org, certificate, chain: Vec::new(), key, tls: None }
+    Msp { org, certificate, chain: Vec::new(), key, other_keys: Vec::new(), tls: None }
 }
 
 /// A channel that the orderer of `chain` orders for, with the same org.
@@ -212,7 +217,7 @@ async fn does_not_start_with_a_peers_certificate_or_a_channel_of_other_orderers(
 
     assert!(matches!(as_peer.err(), Some(OrdererError::Role(_))));
     let refused = with_foreign.err().expect("refused").to_string();
-    assert!(refused.contains("channel-2") && refused.contains("not ours"), "{refused}");
+    assert!(refused.contains("channel-2") && refused.contains("none of ours"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ const POSITION_BYTES: usize = NUMBER_BYTES + 4;
 /// Starts the keys of `meta` that name a channel.
 pub(super) const CHANNEL_TAG: u8 = b'c';
 const VALUE_TAG: u8 = b'k';
+const CONFIG_TAG: u8 = b'n';
 
 /// Key of a block in `headers` and `bodies`.
 pub(super) fn block(channel: ChannelId, number: BlockNumber) -> [u8; CHANNEL_BYTES + NUMBER_BYTES] {
@@ -55,6 +56,27 @@ pub(super) fn channel(channel: ChannelId) -> [u8; 1 + CHANNEL_BYTES] {
 pub(super) fn channel_id(key: &[u8]) -> Option<ChannelId> {
     let id = key.strip_prefix(&[CHANNEL_TAG])?;
     Some(ChannelId::from_bytes(id.try_into().ok()?))
+}
+
+/// Key of a config block in `meta`.
+pub(super) fn config_block(
+    channel: ChannelId,
+    number: BlockNumber,
+) -> [u8; 1 + CHANNEL_BYTES + NUMBER_BYTES] {
+    let mut key = [CONFIG_TAG; 1 + CHANNEL_BYTES + NUMBER_BYTES];
+    key[1..].copy_from_slice(&block(channel, number));
+    key
+}
+
+/// The number in a key of `meta`, when it names a config block of this channel.
+pub(super) fn config_block_number(channel: ChannelId, key: &[u8]) -> Option<BlockNumber> {
+    block_number(channel, key.strip_prefix(&[CONFIG_TAG])?)
+}
+
+/// The first key of a channel's config blocks in `meta`, and one behind its last.
+pub(super) fn config_range(channel: ChannelId) -> (Vec<u8>, Vec<u8>) {
+    let (start, end) = range(channel);
+    ([&[CONFIG_TAG], &start[..]].concat(), [&[CONFIG_TAG], &end[..]].concat())
 }
 
 /// Key of a small value in `meta`.

@@ -15,6 +15,7 @@
 //! ├───────────┤   ├───┬────────────────┴─┬─────────────────────────────┘
 //! │ meta      │   │'c'│ channel id    32 │                                the channel's name, UTF-8
 //! │           │   │'k'│ which          1 │                                a small value: incarnation, marks
+//! │           │   │'n'│ channel id    32 │ block number  8, BE            nothing: it is a config block
 //! └───────────┘   └───┴──────────────────┘
 //! ```
 //!

@@ -118,6 +118,10 @@ impl RocksDbStore {
         let key = keys::block(channel, block.number());
         batch.put_cf(self.family(options::HEADERS), key, block.header().certified().encode());
         batch.put_cf(self.family(options::BODIES), key, block.body().bytes());
+        if block.config_update().is_some() {
+            let key = keys::config_block(channel, block.number());
+            batch.put_cf(self.family(options::META), key, b"");
+        }
         for (envelope, position) in EnvelopePosition::all_of(block) {
             let key = keys::envelope(channel, envelope);
             batch.put_cf(self.family(options::ENVELOPES), key, keys::position(position));
@@ -221,6 +225,8 @@ impl BlockStore for RocksDbStore {
         }
         let mut batch = WriteBatch::default();
         batch.delete_cf(self.family(options::META), keys::channel(channel));
+        let (start, end) = keys::config_range(channel);
+        batch.delete_range_cf(self.family(options::META), &start, &end);
         let (start, end) = keys::range(channel);
         for family in options::BLOCK_FAMILIES {
             batch.delete_range_cf(self.family(family), &start, &end);
@@ -305,6 +311,21 @@ impl BlockStore for RocksDbStore {
         })?;
         // A commit may just have been written that readers do not see yet.
         Ok(Some(position).filter(|position| position.block < held.height().next_block()))
+    }
+
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError> {
+        let held = self.channel(channel)?;
+        let (start, _) = keys::config_range(channel);
+        let from = IteratorMode::From(&start, Direction::Forward);
+        let mut numbers = Vec::new();
+        for entry in self.database.iterator_cf(self.family(options::META), from) {
+            let (key, _) = entry.map_err(|error| failed(&self.folder, &error))?;
+            let Some(number) = keys::config_block_number(channel, &key) else { break };
+            numbers.push(number);
+        }
+        // A commit may just have been written that readers do not see yet.
+        numbers.retain(|number| *number < held.height().next_block());
+        Ok(numbers)
     }
 
     fn put_meta(&self, key: MetaKey, value: &[u8]) -> Result<(), StoreError> {

@@ -22,12 +22,15 @@ const FOLLOWERS_MAX: usize = 64;
 
 const CERTIFICATES_PER_ORG_MAX: usize = 16;
 const ANCHORS_PER_ORG_MAX: usize = 16;
+const UNITS_PER_ORG_MAX: usize = 16;
 
 /// A checked channel config.
 #[derive(Debug)]
 pub struct ChannelConfig {
     channel: ChannelId,
     number: u64,
+    previous_hash: Digest,
+    bytes: Bytes,
     hash: Digest,
     name: ChannelName,
     orgs: Vec<Org>,
@@ -53,10 +56,14 @@ pub struct Org {
     pub is_reader: bool,
     /// Whether its clients may submit envelopes.
     pub is_writer: bool,
+    /// Units of which a reader's certificate must name one; empty: any will do.
+    pub reader_ous: Vec<String>,
+    /// The same for writers.
+    pub writer_ous: Vec<String>,
 }
 
 /// An orderer of a channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Orderer {
     /// The key that signs headers.
     pub key: PublicKey,
@@ -120,6 +127,12 @@ pub enum ConfigError {
         /// At most.
         max: usize,
     },
+    /// The hash of the config before is not 32 bytes.
+    #[error("channel config: hash of the config before has {0} bytes, expected 32")]
+    PreviousHash(usize),
+    /// The config of block 0 names a number or a config before it.
+    #[error("channel config of block 0 must have number 0 and no config before it, it has number {0}")]
+    NotFirst(u64),
     /// A key is not 32 bytes.
     #[error("channel config: key of orderer {index} has {bytes} bytes, expected 32")]
     Key {
@@ -152,7 +165,11 @@ impl ChannelConfig {
     pub fn from_genesis(genesis: &VerifiedBlock) -> Result<Self, ConfigError> {
         let envelope =
             genesis.genesis_envelope().map_err(|error| ConfigError::Envelope(error.to_string()))?;
-        Self::decode(genesis.header().channel(), envelope.content().payload.clone())
+        let config = Self::decode(genesis.header().channel(), envelope.content().payload.clone())?;
+        match (config.number, config.previous_hash) {
+            (0, Digest::ZERO) => Ok(config),
+            (number, _) => Err(ConfigError::NotFirst(number)),
+        }
     }
 
     /// Decodes and checks a config.
@@ -161,8 +178,10 @@ impl ChannelConfig {
     /// [`ConfigError`] names what is wrong.
     pub fn decode(channel: ChannelId, bytes: Bytes) -> Result<Self, ConfigError> {
         let hash = Digest::of(&bytes);
-        let wire =
-            proto::ChannelConfig::decode(bytes).map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        let wire = proto::ChannelConfig::decode(bytes.clone())
+            .map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        let previous_hash = Digest::try_from(&wire.previous_hash[..])
+            .map_err(|_| ConfigError::PreviousHash(wire.previous_hash.len()))?;
         count("orgs", wire.orgs.len(), 1, ORGS_MAX)?;
         count("orderers", wire.orderers.len(), 1, ORDERERS_MAX)?;
         let quorum = wire.quorum as usize;
@@ -189,6 +208,8 @@ impl ChannelConfig {
         Ok(Self {
             channel,
             number: wire.number,
+            previous_hash,
+            bytes,
             hash,
             name: wire.name.parse()?,
             orgs,
@@ -208,6 +229,21 @@ impl ChannelConfig {
     /// The config's number; 0 in block 0.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Hash of the config that this one replaces; zero in block 0.
+    pub fn previous_hash(&self) -> Digest {
+        self.previous_hash
+    }
+
+    /// The exact bytes: a protobuf `ChannelConfig`.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The fields as they travel, to make the next config of.
+    pub fn to_wire(&self) -> proto::ChannelConfig {
+        proto::ChannelConfig::decode(self.bytes.clone()).expect("they were decoded when it was made")
     }
 
     /// SHA-256 of the config's bytes.
@@ -269,6 +305,8 @@ impl ChannelConfig {
 impl Org {
     fn try_new(wire: &proto::OrgConfig, roots: &OrgRoots) -> Result<Self, ConfigError> {
         count("anchors of one org", wire.anchors.len(), 0, ANCHORS_PER_ORG_MAX)?;
+        count("reader units of one org", wire.reader_ous.len(), 0, UNITS_PER_ORG_MAX)?;
+        count("writer units of one org", wire.writer_ous.len(), 0, UNITS_PER_ORG_MAX)?;
         let anchors = wire.anchors.iter().map(|anchor| anchor.parse()).collect::<Result<_, _>>()?;
         Ok(Self {
             id: roots.id(),
@@ -277,6 +315,8 @@ impl Org {
             tls_roots: wire.tls_roots.clone(),
             is_reader: wire.reader,
             is_writer: wire.writer,
+            reader_ous: wire.reader_ous.clone(),
+            writer_ous: wire.writer_ous.clone(),
         })
     }
 }

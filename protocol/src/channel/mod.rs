@@ -1,10 +1,15 @@
-//! What a ledger channel is: who belongs to it, who orders it, and its limits; from block 0.
+//! What a ledger channel is: who belongs to it, who orders it, and its limits; from block 0 and
+//! the config blocks after it.
 
 mod config;
 mod genesis;
+mod history;
 mod limits;
 mod policy;
+mod update;
 
 pub use config::{ChannelConfig, ConfigError, Orderer, OrdererEndpoint, Org};
 pub use genesis::{Genesis, GenesisError};
+pub use history::{Access, ConfigHistory};
 pub use limits::{BODY_BYTES_CEILING, CREATOR_CERTIFICATE_BYTES, ChannelLimits, LimitsError};
+pub use update::{AdminSignature, ConfigUpdate, SIGNATURES_MAX, UpdateError};

@@ -13,12 +13,18 @@ impl ChannelConfig {
 
     /// Whether this peer may take part in the channel's gossip.
     pub fn may_gossip(&self, identity: &Identity) -> bool {
-        identity.role == Role::Peer && self.is_member_org(identity.org)
+        let org = self.org(identity.org).filter(|org| org.is_reader && identity.role == Role::Peer);
+        org.is_some_and(|org| is_in_one_of(&org.reader_ous, identity))
     }
 
     /// Whether this identity may submit envelopes: clients and admins of writer orgs.
     pub fn may_write(&self, identity: &Identity) -> bool {
         let is_role_right = matches!(identity.role, Role::Client | Role::Admin);
-        is_role_right && self.org(identity.org).is_some_and(|org| org.is_writer)
+        let org = self.org(identity.org).filter(|org| org.is_writer && is_role_right);
+        org.is_some_and(|org| is_in_one_of(&org.writer_ous, identity))
     }
+}
+
+fn is_in_one_of(units: &[String], identity: &Identity) -> bool {
+    units.is_empty() || identity.certificate.ous().iter().any(|unit| units.contains(unit))
 }

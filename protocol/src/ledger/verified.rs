@@ -264,6 +264,17 @@ impl VerifiedBlock {
         }
     }
 
+    /// The payload of the config envelope that this block consists of, not judged; `None` for block 0 and for
+    /// blocks of transactions. Among others a config envelope counts for nothing.
+    pub fn config_update(&self) -> Option<Bytes> {
+        let fields = self.header.header().fields();
+        if fields.number == BlockNumber::GENESIS || fields.envelope_count != 1 {
+            return None;
+        }
+        let envelope = Envelope::decode(self.envelopes().next()?).ok()?;
+        (envelope.content().kind == EnvelopeKind::Config).then(|| envelope.content().payload.clone())
+    }
+
     /// The verified header.
     pub fn header(&self) -> &VerifiedHeader {
         &self.header

@@ -1,5 +1,6 @@
 //! What a submitter is told.
 
+use crate::channel::UpdateError;
 use crate::ledger::{EnvelopeError, EnvelopeId};
 use crate::store::EnvelopePosition;
 use thiserror::Error;
@@ -45,9 +46,18 @@ pub enum SubmitRefusal {
         /// The longest allowed.
         limit: usize,
     },
-    /// A config update, which this release does not order.
-    #[error("config updates are not ordered by this release: a channel keeps the config of its block 0")]
-    ConfigUpdate,
+    /// A config update that peers would refuse too.
+    #[error(transparent)]
+    ConfigUpdate(UpdateError),
+    /// A config update under which this orderer could not go on.
+    #[error("config update asks for a quorum of {quorum} orderers: this release orders alone")]
+    Quorum {
+        /// How many orderers would have to sign.
+        quorum: usize,
+    },
+    /// Another config update is on its way into the chain.
+    #[error("another config update is being ordered: make yours anew on top of it")]
+    UpdatePending,
     /// The envelope is longer than the channel's config allows.
     #[error("envelope has {bytes} bytes, the channel's limit is {limit}")]
     TooLarge {
@@ -90,7 +100,7 @@ impl SubmitRefusal {
             Self::Malformed(_) => "malformed",
             Self::OtherCreator => "other_creator",
             Self::CertificateTooLong { .. } => "certificate_too_long",
-            Self::ConfigUpdate => "config_update",
+            Self::ConfigUpdate(_) | Self::Quorum { .. } | Self::UpdatePending => "config_update",
             Self::TooLarge { .. } => "too_large",
             Self::Signature(_) => "signature",
             Self::NonceUsed => "nonce_used",

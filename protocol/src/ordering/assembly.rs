@@ -51,8 +51,8 @@ fn body(batch: &[Queued]) -> Body {
     let mut builder = BodyBuilder::default();
     let mut written = BTreeSet::new();
     for creator in batch.iter().map(|queued| &queued.creator) {
-        if written.insert(creator.fingerprint()) {
-            builder.push(creator.der());
+        if written.insert(creator.certificate.fingerprint()) {
+            builder.push(creator.certificate.der());
         }
     }
     batch.iter().for_each(|queued| builder.push(&queued.bytes));

@@ -1,10 +1,11 @@
 //! The costly checks of an envelope: the creator's certificate and right, size, signature. Run anywhere.
 
 use super::SubmitRefusal;
-use crate::channel::ChannelConfig;
-use crate::ledger::{Envelope, EnvelopeId};
+use crate::channel::{ChannelConfig, ConfigUpdate};
+use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind};
 use crate::types::ChannelId;
 use crate::wire::CertificateChain;
+use ledgercast_crypto::Role;
 use ledgercast_crypto::digest::Digest;
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct EnvelopeJob {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvelopeVerdict {
     pub(super) channel: ChannelId,
+    /// The config that it was judged under.
+    pub(super) config_number: u64,
     pub(super) digest: Digest,
     pub(super) judgement: Judgement,
 }
@@ -53,7 +56,8 @@ impl EnvelopeJob {
     }
 
     fn verdict(self, judgement: Judgement) -> EnvelopeVerdict {
-        EnvelopeVerdict { channel: self.config.channel(), digest: self.digest, judgement }
+        let config_number = self.config.number();
+        EnvelopeVerdict { channel: self.config.channel(), config_number, digest: self.digest, judgement }
     }
 
     /// The creator's right comes first: whoever has none learns nothing of the channel, not even its limits.
@@ -64,7 +68,13 @@ impl EnvelopeJob {
             .roster()
             .verify(certificate, intermediates, self.at)
             .map_err(|error| SubmitRefusal::NotPermitted { cause: error.to_string() })?;
-        if !self.config.may_write(&identity) {
+        let is_update = self.envelope.content().kind == EnvelopeKind::Config;
+        let is_permitted = match is_update {
+            // Whether the channel wants the update is said by its signatures.
+            true => identity.role == Role::Admin,
+            false => self.config.may_write(&identity),
+        };
+        if !is_permitted {
             let cause = format!("{} of {} may not write", identity.role, identity.org_name);
             return Err(SubmitRefusal::NotPermitted { cause });
         }
@@ -72,6 +82,19 @@ impl EnvelopeJob {
         if self.bytes > limit {
             return Err(SubmitRefusal::TooLarge { bytes: self.bytes, limit });
         }
-        self.envelope.verify(&identity.public_key()).map_err(SubmitRefusal::Signature)
+        self.envelope.verify(&identity.public_key()).map_err(SubmitRefusal::Signature)?;
+        if is_update { self.check_update() } else { Ok(()) }
+    }
+
+    fn check_update(&self) -> Result<(), SubmitRefusal> {
+        let update = ConfigUpdate::decode(self.envelope.content().payload.clone());
+        let next = update
+            .and_then(|update| update.judge_at(&self.config, self.at).map(|_| update))
+            .and_then(|update| update.judge(&self.config))
+            .map_err(SubmitRefusal::ConfigUpdate)?;
+        match next.quorum() {
+            1 => Ok(()),
+            quorum => Err(SubmitRefusal::Quorum { quorum }),
+        }
     }
 }

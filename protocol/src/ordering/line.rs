@@ -5,8 +5,8 @@ use super::assembly::{Signer, assemble};
 use super::envelope_job::Judgement;
 use super::queue::{Queue, Queued};
 use super::{Config, EnvelopeJob, EnvelopeVerdict, Nonces, Output, SubmitAnswer, SubmitRefusal, Ticket};
-use crate::channel::ChannelConfig;
-use crate::ledger::{Envelope, EnvelopeId, VerifiedHeader};
+use crate::channel::{ChannelConfig, ConfigUpdate};
+use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedBlock, VerifiedHeader};
 use crate::store::{EnvelopePosition, StoreError};
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, Height};
@@ -29,16 +29,34 @@ pub struct Load {
 /// ticket).
 pub(super) const SUBMISSION_BYTES: usize = 256;
 
+/// Which of the config's orderers this one is, and by which of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OwnKey {
+    pub(super) index: usize,
+    pub(super) key: usize,
+}
+
+impl OwnKey {
+    /// The first orderer of the config whose key is among these.
+    pub(super) fn find(config: &ChannelConfig, keys: &[SecretKey]) -> Option<Self> {
+        config.orderers().iter().enumerate().find_map(|(index, orderer)| {
+            let key = keys.iter().position(|key| key.public() == orderer.key)?;
+            Some(Self { index, key })
+        })
+    }
+}
+
 /// What one step of a line may use.
 pub(super) struct Context<'a> {
     pub(super) config: &'a Config,
-    pub(super) key: &'a SecretKey,
+    pub(super) keys: &'a [SecretKey],
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
     config: Arc<ChannelConfig>,
-    orderer_index: usize,
+    /// Which orderer of the config this one is, and which of its keys that says.
+    signer: OwnKey,
     /// The newest block made, durable or not.
     tip: VerifiedHeader,
     durable: Height,
@@ -50,6 +68,8 @@ pub(super) struct Line {
     /// To be in a block: waiting for one, or in one that is not durable.
     ordered: BTreeMap<EnvelopeId, Waiting>,
     queue: Queue,
+    /// Of the queue, judged anew because the config has changed; they keep their place among `ordered`.
+    judging_again: BTreeMap<Digest, Queued>,
     in_flight: VecDeque<InFlight>,
     nonces: Nonces,
     timer: Option<Monotonic>,
@@ -86,20 +106,21 @@ struct InFlight {
 impl Line {
     pub(super) fn new(
         config: Arc<ChannelConfig>,
-        orderer_index: usize,
+        signer: OwnKey,
         tip: VerifiedHeader,
         nonces: Nonces,
     ) -> Self {
         let durable = tip.number().height();
         Self {
             config,
-            orderer_index,
+            signer,
             tip,
             durable,
             judging: BTreeMap::new(),
             finding: BTreeMap::new(),
             ordered: BTreeMap::new(),
             queue: Queue::default(),
+            judging_again: BTreeMap::new(),
             in_flight: VecDeque::new(),
             nonces,
             timer: None,
@@ -157,6 +178,16 @@ impl Line {
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
+        if let Some(queued) = self.judging_again.remove(&verdict.digest) {
+            return self.on_judged_again(now, queued, verdict, context, out);
+        }
+        // The config has changed meanwhile: its verdict is not worth anything.
+        if verdict.config_number != self.config.number()
+            && let Some(submission) = self.judging.get(&verdict.digest)
+        {
+            let (envelope, creator) = (submission.envelope.clone(), submission.creator.clone());
+            return self.judge(now, verdict.digest, envelope, creator, out);
+        }
         // Answered already, if the channel was halted in between.
         let Some(submission) = self.judging.remove(&verdict.digest) else { return };
         match verdict.judgement {
@@ -227,11 +258,16 @@ impl Line {
         out: &mut Vec<Output>,
     ) {
         let Submission { envelope, creator, waiting } = submission;
+        let is_update = envelope.content().kind == EnvelopeKind::Config;
+        // The second one would be made for a config that is in force no more.
+        if is_update && self.queue.has_update() {
+            return self.refuse(waiting, SubmitRefusal::UpdatePending, out);
+        }
         self.nonces.insert(envelope.content());
         self.ordered.insert(id, waiting);
         // Encoded anew, so that bytes that an envelope does not need never enter a block.
-        let (bytes, creator) = (envelope.encode(), creator.certificate);
-        self.queue.push(Queued { id, bytes, creator, admitted: now.monotonic });
+        let (bytes, admitted) = (envelope.encode(), now.monotonic);
+        self.queue.push(Queued { id, bytes, creator, is_update, admitted });
         self.cut(now, context, out);
     }
 
@@ -242,7 +278,10 @@ impl Line {
 
     /// Cuts every block that is due or full and has room on its way to the disk; sets the timer for the rest.
     fn cut(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
-        while self.in_flight.len() < context.config.commits_in_flight_max && !self.queue.is_empty() {
+        while self.halted.is_none()
+            && self.in_flight.len() < context.config.commits_in_flight_max
+            && !self.queue.is_empty()
+        {
             let limits = self.config.limits();
             let due_at = self.queue.due_at(limits);
             let is_due = due_at.is_some_and(|at| at <= now.monotonic);
@@ -255,13 +294,17 @@ impl Line {
     }
 
     fn make_block(&mut self, now: Now, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
-        let signer = Signer { index: self.orderer_index, key: context.key };
+        let Some(key) = context.keys.get(self.signer.key) else {
+            return self.halt("the key that the config names is not in the keystore any more", out);
+        };
+        let signer = Signer { index: self.signer.index, key };
         match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
             Ok(block) => {
                 self.tip = block.header().clone();
                 let envelopes = batch.iter().map(|queued| queued.id).collect();
                 self.in_flight.push_back(InFlight { number: block.number(), envelopes });
-                out.push(Output::Commit(block));
+                out.push(Output::Commit(block.clone()));
+                self.follow_update(now, &block, context, out);
             }
             Err(error) => self.halt(&format!("a block of our own is not right: {error}"), out),
         }
@@ -290,6 +333,9 @@ impl Line {
                 self.answer(waiting, &SubmitAnswer::Accepted { envelope, position }, out);
             }
         }
+        if let (true, Some(cause)) = (self.in_flight.is_empty(), self.halted.clone()) {
+            return self.halt(&cause, out);
+        }
         self.cut(now, context, out);
     }
 
@@ -302,7 +348,97 @@ impl Line {
             self.refuse(waiting, SubmitRefusal::Unavailable { cause: cause.to_owned() }, out);
         }
         self.queue = Queue::default();
+        self.judging_again.clear();
         self.in_flight.clear();
+        self.halted.get_or_insert_with(|| cause.to_owned());
+    }
+
+    /// A block of ours brings a config: it is in force for the next one, and all that waits is judged by it.
+    fn follow_update(
+        &mut self,
+        now: Now,
+        block: &VerifiedBlock,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(payload) = block.config_update() else { return };
+        let next = ConfigUpdate::decode(payload).and_then(|update| update.judge(&self.config));
+        let next = match next {
+            Ok(next) => Arc::new(next),
+            Err(error) => {
+                return self.halt_after_commits(&format!("a config of our own is not right: {error}"));
+            }
+        };
+        self.config = Arc::clone(&next);
+        out.push(Output::ConfigChanged { number: block.number(), config: Arc::clone(&next) });
+        match OwnKey::find(&next, context.keys) {
+            Some(signer) if next.quorum() == 1 => self.signer = signer,
+            Some(_) => {
+                let quorum = next.quorum();
+                return self.halt_after_commits(&format!(
+                    "config {} asks for {quorum} orderers, this release orders alone",
+                    next.number()
+                ));
+            }
+            None => {
+                return self.halt_after_commits(&format!(
+                    "config {} names no key of this orderer's keystore: put the key there and start again",
+                    next.number()
+                ));
+            }
+        }
+        for queued in self.queue.take_all() {
+            // It was decoded when it came.
+            let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { continue };
+            let digest = submission_digest(&queued.bytes, &queued.creator);
+            self.judge(now, digest, envelope, queued.creator.clone(), out);
+            self.judging_again.insert(digest, queued);
+        }
+    }
+
+    fn judge(
+        &self,
+        now: Now,
+        digest: Digest,
+        envelope: Envelope,
+        creator: CertificateChain,
+        out: &mut Vec<Output>,
+    ) {
+        let bytes = envelope.encode().len();
+        let (config, at) = (Arc::clone(&self.config), now.wall.as_seconds());
+        out.push(Output::Verify(EnvelopeJob { digest, envelope, bytes, creator, config, at }));
+    }
+
+    fn on_judged_again(
+        &mut self,
+        now: Now,
+        queued: Queued,
+        verdict: EnvelopeVerdict,
+        context: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) {
+        let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { return };
+        if verdict.config_number != self.config.number() {
+            self.judge(now, verdict.digest, envelope, queued.creator.clone(), out);
+            self.judging_again.insert(verdict.digest, queued);
+            return;
+        }
+        let answer = match verdict.judgement {
+            Judgement::Right(_) => {
+                self.queue.push(queued);
+                return self.cut(now, context, out);
+            }
+            Judgement::Refused(refusal) => SubmitAnswer::Refused(refusal),
+            Judgement::Overloaded => SubmitAnswer::Overloaded,
+        };
+        self.nonces.remove(envelope.content());
+        if let Some(waiting) = self.ordered.remove(&queued.id) {
+            self.answer(waiting, &answer, out);
+        }
+    }
+
+    /// Orders nothing more; what is on its way to the disk is still answered.
+    fn halt_after_commits(&mut self, cause: &str) {
         self.halted.get_or_insert_with(|| cause.to_owned());
     }
 

@@ -6,6 +6,8 @@
 //! the creator (the certificate's fingerprint) has its nonce. A block is cut at a count, before a number of
 //! bytes, or a time after its first envelope; a larger envelope gets a block of its own. A submission is
 //! acknowledged when its block is durable; the same envelope again gets the same answer, after a restart too.
+//! A config update gets a block of its own, certified under the config before it; what waits behind it is
+//! judged anew under the new one. Without a key that the new config names, the channel is ordered no more.
 //! A block that cannot be stored stops its channel until the process starts anew: what is on disk is not
 //! known then.
 //!
@@ -31,14 +33,14 @@ pub use line::Load;
 pub use nonces::Nonces;
 
 use crate::channel::{CREATOR_CERTIFICATE_BYTES, ChannelConfig};
-use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedBlock, VerifiedHeader};
+use crate::ledger::{Envelope, EnvelopeId, VerifiedBlock, VerifiedHeader};
 use crate::store::{EnvelopePosition, StoreError};
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, ChannelId, Height};
 use crate::wire::CertificateChain;
 use bytes::Bytes;
 use ledgercast_crypto::keys::SecretKey;
-use line::{Context, Line, SUBMISSION_BYTES, held_bytes};
+use line::{Context, Line, OwnKey, SUBMISSION_BYTES, held_bytes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -125,6 +127,13 @@ pub enum Output {
     /// Append to the store, durably; answered by [`Input::Committed`] or [`Input::CommitFailed`]. Blocks of a
     /// channel come in order.
     Commit(VerifiedBlock),
+    /// The block just handed over brings a config: it is in force from the next one on.
+    ConfigChanged {
+        /// The config block.
+        number: BlockNumber,
+        /// The config.
+        config: Arc<ChannelConfig>,
+    },
     /// Call back at this time; replaces the channel's timer.
     SetTimer {
         /// The channel.
@@ -167,7 +176,7 @@ pub enum OpenError {
         found: ChannelId,
     },
     /// The config does not name our key.
-    #[error("channel {0}: its config names other orderers' keys, not ours")]
+    #[error("channel {0}: its config names other orderers' keys, none of ours")]
     NotItsOrderer(ChannelId),
     /// One signature does not certify.
     #[error("channel {channel}: its quorum is {quorum} orderers, this release orders alone")]
@@ -202,7 +211,7 @@ pub struct Status {
 #[derive(Debug)]
 pub struct Sequencer {
     config: Config,
-    key: SecretKey,
+    keys: Vec<SecretKey>,
     lines: BTreeMap<ChannelId, Line>,
 }
 
@@ -232,9 +241,9 @@ impl Ticket {
 }
 
 impl Sequencer {
-    /// Orders for no channel yet; `key` signs headers.
-    pub fn new(config: Config, key: SecretKey) -> Self {
-        Self { config, key, lines: BTreeMap::new() }
+    /// Orders for no channel yet; of `keys` that one signs headers which a channel's config names.
+    pub fn new(config: Config, keys: Vec<SecretKey>) -> Self {
+        Self { config, keys, lines: BTreeMap::new() }
     }
 
     /// Takes up a channel where its chain ends.
@@ -246,17 +255,20 @@ impl Sequencer {
         if open.tip.channel() != channel {
             return Err(OpenError::OtherTip { channel, found: open.tip.channel() });
         }
-        let index = self.check(&open.config)?;
-        self.lines.insert(channel, Line::new(open.config, index, open.tip, open.nonces));
+        let signer = self.check(&open.config)?;
+        self.lines.insert(channel, Line::new(open.config, signer, open.tip, open.nonces));
         Ok(())
     }
 
-    /// Whether this orderer can take up a channel of this config; gives its own index among the config's
-    /// orderers.
+    /// Whether this orderer can take up a channel of this config.
     ///
     /// # Errors
     /// [`OpenError`] when it cannot.
-    pub fn check(&self, config: &ChannelConfig) -> Result<usize, OpenError> {
+    pub fn check_config(&self, config: &ChannelConfig) -> Result<(), OpenError> {
+        self.check(config).map(|_| ())
+    }
+
+    fn check(&self, config: &ChannelConfig) -> Result<OwnKey, OpenError> {
         let (channel, quorum, limit) = (config.channel(), config.quorum(), self.config.channels_max);
         if self.lines.contains_key(&channel) {
             return Err(OpenError::AlreadyOpen(channel));
@@ -267,9 +279,7 @@ impl Sequencer {
         if self.lines.len() >= limit {
             return Err(OpenError::TooMany { channel, limit });
         }
-        let public = self.key.public();
-        let index = config.orderers().iter().position(|orderer| orderer.key == public);
-        index.ok_or(OpenError::NotItsOrderer(channel))
+        OwnKey::find(config, &self.keys).ok_or(OpenError::NotItsOrderer(channel))
     }
 
     /// Gives a channel up; says whether it was open. What waits is answered as unavailable.
@@ -311,9 +321,9 @@ impl Sequencer {
     }
 
     fn step(&mut self, channel: ChannelId, step: impl FnOnce(&mut Line, &Context<'_>)) {
-        let Self { config, key, lines } = self;
+        let Self { config, keys, lines } = self;
         if let Some(line) = lines.get_mut(&channel) {
-            step(line, &Context { config, key });
+            step(line, &Context { config, keys });
         }
     }
 
@@ -330,9 +340,6 @@ impl Sequencer {
         let refused = SubmitAnswer::Refused;
         let envelope =
             Envelope::decode(bytes.clone()).map_err(|error| refused(SubmitRefusal::Malformed(error)))?;
-        if envelope.content().kind == EnvelopeKind::Config {
-            return Err(refused(SubmitRefusal::ConfigUpdate));
-        }
         if envelope.content().creator != creator.certificate.fingerprint() {
             return Err(refused(SubmitRefusal::OtherCreator));
         }

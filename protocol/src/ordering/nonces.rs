@@ -77,6 +77,14 @@ impl Nonces {
         }
     }
 
+    /// Forgets a nonce whose envelope was not ordered after all.
+    pub(super) fn remove(&mut self, content: &EnvelopeContent) {
+        let key = key(content);
+        if self.seen.remove(&key) {
+            self.by_age.retain(|held| *held != key);
+        }
+    }
+
     fn recover_older(&mut self, key: Key) {
         if self.by_age.len() == self.capacity {
             self.is_complete = false;

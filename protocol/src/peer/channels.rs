@@ -1,7 +1,7 @@
 //! Channels meet sessions and members: who may discuss which channel, who is a neighbour, what modules tell
 //! each other.
 //!
-//! Isolation rests on one look-up, [`Peer::may_discuss`]: a message of a channel is taken from, answered to
+//! Isolation rests on one look-up, `Peer::access`: a message of a channel is taken from, answered to
 //! and sent to a member only when I have joined it and my config entitles that member. A miss is a miss: an
 //! unknown channel and a forbidden one take the same path and get the same bytes.
 
@@ -9,7 +9,7 @@ use super::channel::{self, Channel};
 use super::joined::{Joined, Settled};
 use super::mentions::Mentions;
 use super::{Peer, RestoredChannel, next_seed};
-use crate::channel::Genesis;
+use crate::channel::{Access, ConfigHistory, Genesis};
 use crate::event::Event;
 use crate::job::SignedStatement;
 use crate::leadership;
@@ -25,11 +25,12 @@ use std::sync::Arc;
 
 impl Peer {
     pub(super) fn add_channel(&mut self, restored: RestoredChannel) {
-        let RestoredChannel { name, genesis, tip, epoch_start } = restored;
-        let channel = genesis.channel();
+        let RestoredChannel { name, configs, tip, epoch_start } = restored;
+        let channel = configs.current().channel();
+        let config_number = configs.current().number();
         let flow = Channel::new(
             self.config.channel.clone(),
-            genesis.config().clone(),
+            configs,
             tip,
             epoch_start,
             self.member(),
@@ -42,39 +43,51 @@ impl Peer {
             state_info: state_info::State::new(self.config.state_info.clone(), next_seed(&mut self.random)),
             leadership: leadership::State::new(self.config.leadership.clone()),
             neighbours: Vec::new(),
-            settled: Settled::default(),
-            genesis,
+            is_removed: false,
+            settled: Settled { config_number, ..Settled::default() },
         };
         self.channels.insert(channel, joined);
         self.refresh_orgs();
+        let is_removed = self.removed_at(channel).is_some();
+        if let Some(joined) = self.channels.get_mut(&channel) {
+            joined.is_removed = is_removed;
+        }
     }
 
     /// The orgs that I know and share a channel with follow from the joined channels.
     pub(super) fn refresh_orgs(&mut self) {
         let mut roster = (*self.own.roster).clone();
-        self.shared_orgs.clear();
-        for joined in self.channels.values() {
-            for (_, org) in joined.config().roster().orgs() {
+        let mut shared_orgs = BTreeSet::new();
+        for (channel, joined) in &self.channels {
+            // Who may still have older blocks must be able to ask for them.
+            let past = joined.flow.configs().past();
+            for (_, org) in past.chain([joined.config()]).flat_map(|config| config.roster().orgs()) {
                 // An org that is known already is the same org: its id covers its roots, not its lists.
                 let _ = roster.insert(org.clone());
                 for list in &org.crls {
                     let _ = roster.revoke(list);
                 }
             }
+            if self.removed_at(*channel).is_some() {
+                continue;
+            }
             let readers = joined.config().orgs().iter().filter(|org| org.is_reader).map(|org| org.id);
-            self.shared_orgs.extend(readers);
+            shared_orgs.extend(readers);
         }
+        self.shared_orgs = shared_orgs;
         self.revocations.apply_to(&mut roster);
         self.roster = Arc::new(roster);
     }
 
-    pub(super) fn join(&mut self, now: Now, name: ChannelName, genesis: Genesis) {
+    pub(super) fn join(&mut self, now: Now, name: ChannelName, genesis: Genesis, is_newcomer: bool) {
         let channel = genesis.channel();
-        if self.channels.contains_key(&channel) || !genesis.config().is_member_org(self.org()) {
+        let is_admitted = is_newcomer || genesis.config().is_member_org(self.org());
+        if self.channels.contains_key(&channel) || !is_admitted {
             return self.refuse("join", "joined_or_not_entitled", None);
         }
         let tip = genesis.block().header().clone();
-        self.add_channel(RestoredChannel { name, genesis, epoch_start: tip.clone(), tip });
+        let configs = ConfigHistory::new(&genesis);
+        self.add_channel(RestoredChannel { name, configs, epoch_start: tip.clone(), tip });
         self.start_channel(now, channel);
         self.tell_channels_to_all();
         self.refresh_neighbours(now);
@@ -109,18 +122,17 @@ impl Peer {
         };
         self.outbox.event(event);
         self.with_state_info(now, channel, state_info::Input::Start { tip });
-        self.with_leadership(now, channel, leadership::Input::Start);
+        match self.removed_at(channel) {
+            Some(number) => {
+                self.outbox.event(Event::ReaderRemoved { channel, number });
+                self.set_removed(now, channel, true);
+            }
+            None => self.with_leadership(now, channel, leadership::Input::Start),
+        }
     }
 
     pub(super) fn joined(&self, channel: ChannelId) -> Result<&Joined, Refusal> {
         self.channels.get(&channel).ok_or(Refusal("channel_unknown"))
-    }
-
-    /// The one look-up that isolates channels.
-    pub(super) fn may_discuss(&self, member: MemberId, channel: ChannelId) -> bool {
-        let identity = self.identities.identity(member);
-        let joined = self.channels.get(&channel);
-        joined.zip(identity).is_some_and(|(joined, identity)| joined.config().may_gossip(identity))
     }
 
     /// Names to the other side the channels that it may know; again when they change.
@@ -131,8 +143,9 @@ impl Peer {
         let Some(member) = entry.identity().map(|identity| identity.member) else {
             return;
         };
-        let common: BTreeSet<ChannelId> =
-            self.channels.keys().copied().filter(|channel| self.may_discuss(member, *channel)).collect();
+        // Also to who was removed: it has to find somebody who gives it the block that says so.
+        let is_common = |channel: &ChannelId| self.access(member, *channel) != Access::Nothing;
+        let common: BTreeSet<ChannelId> = self.channels.keys().copied().filter(is_common).collect();
         let has_changed = self.sessions.session(session).and_then(|it| it.told.as_ref()) != Some(&common);
         let is_first_and_empty = common.is_empty() && entry.told.is_none();
         if has_changed && !is_first_and_empty {
@@ -144,7 +157,7 @@ impl Peer {
         }
     }
 
-    fn tell_channels_to_all(&mut self) {
+    pub(super) fn tell_channels_to_all(&mut self) {
         let sessions: Vec<SessionId> = self.sessions.ready().map(|(session, ..)| session).collect();
         for session in sessions {
             self.tell_channels(session);
@@ -217,12 +230,16 @@ impl Peer {
         channel: ChannelId,
         message: ChannelMessage,
     ) {
-        if !self.may_discuss(from, channel) {
-            self.refuse(message.kind(), "channel_unknown", Some(from));
-            if message.is_question() {
-                self.outbox.send_channel(from, channel, ChannelMessage::Unknown);
+        match self.access(from, channel) {
+            Access::Everything => {}
+            Access::Through(last) => return self.on_former_message(now, from, channel, message, last),
+            Access::Nothing => {
+                self.refuse(message.kind(), "channel_unknown", Some(from));
+                if message.is_question() {
+                    self.outbox.send_channel(from, channel, ChannelMessage::Unknown);
+                }
+                return;
             }
-            return;
         }
         match message {
             ChannelMessage::StateDigest(marks) => {
@@ -326,6 +343,7 @@ impl Peer {
                 epoch: Some(joined.flow.epoch()),
                 can_reach_orderer: joined.flow.can_reach_orderer(),
                 is_leading: joined.leadership.is_leader(),
+                config_number: joined.config().number(),
             };
             let (height, first_block) = (joined.flow.height(), crate::types::BlockNumber::GENESIS);
             let withheld = joined.flow.take_withheld();
@@ -338,6 +356,9 @@ impl Peer {
                 continue;
             }
             has_changed = true;
+            if before.config_number != current.config_number {
+                self.handle_config_changed(now, channel);
+            }
             if let (Some(tip), true) = (current.tip, before.tip != current.tip) {
                 let input = state_info::Input::TipChanged { tip_hash: tip.header_hash, height, first_block };
                 self.with_state_info(now, channel, input);

@@ -1,7 +1,7 @@
 //! What a peer is given at its start: configuration, identity, and what its store has kept.
 
 use super::channel;
-use crate::channel::Genesis;
+use crate::channel::ConfigHistory;
 use crate::leadership;
 use crate::ledger::VerifiedHeader;
 use crate::membership;
@@ -67,8 +67,8 @@ pub struct RestoredState {
 pub struct RestoredChannel {
     /// Its alias.
     pub name: ChannelName,
-    /// Block 0 and config.
-    pub genesis: Genesis,
+    /// The configs up to the one in force above the tip.
+    pub configs: ConfigHistory,
     /// Header of the newest block held.
     pub tip: VerifiedHeader,
     /// Header at the start of the tip's leadership epoch (see `leadership`).

@@ -8,9 +8,10 @@ use super::Peer;
 use crate::event::Event;
 use crate::offence::Offence;
 use crate::output::{Action, CloseReason, Output};
+use crate::refusal::Refusal;
 use crate::time::Now;
 use crate::types::{Lane, MemberId, SessionId};
-use crate::wire::{CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX, CertificateChain, ChannelMessage, Message};
+use crate::wire::{CERTIFICATES_BYTES_MAX, CERTIFICATES_MAX, CertificateChain, Message};
 
 impl Peer {
     /// Ends a step: modules tell each other what changed until nothing does, then everything goes out.
@@ -49,15 +50,12 @@ impl Peer {
                 member: Some(to),
             }));
         };
-        if let Message::Channel(channel, content) = message {
-            let is_refusal = matches!(content, ChannelMessage::Unknown);
-            if !is_refusal && !self.may_discuss(to, *channel) {
-                return self.ready_outputs.push(Output::Event(Event::Refused {
-                    kind: message.kind(),
-                    reason: "receiver_not_entitled",
-                    member: Some(to),
-                }));
-            }
+        if let Message::Channel(channel, content) = message
+            && let Err(refusal) = self.may_send(to, *channel, content)
+        {
+            let kind = message.kind();
+            let event = refusal.map(|Refusal(reason)| Event::Refused { kind, reason, member: Some(to) });
+            return self.ready_outputs.extend(event.map(Output::Event));
         }
         self.send_certificates_ahead(session, message);
         self.ready_outputs.push(send(session, lane, message));

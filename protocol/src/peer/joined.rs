@@ -1,7 +1,7 @@
 //! One joined channel: its blocks, its members' states, its leadership, and who can be talked to about it.
 
 use super::channel::Channel;
-use crate::channel::{ChannelConfig, Genesis};
+use crate::channel::ChannelConfig;
 use crate::leadership;
 use crate::state_info;
 use crate::types::{ChannelName, Neighbour};
@@ -11,11 +11,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Joined {
     pub(super) name: ChannelName,
-    pub(super) genesis: Genesis,
     pub(super) flow: Channel,
     pub(super) state_info: state_info::State,
     pub(super) leadership: leadership::State,
     pub(super) neighbours: Vec<Neighbour>,
+    /// Whether a config has removed my org, as far as that was told.
+    pub(super) is_removed: bool,
     /// What the modules were last told about each other.
     pub(super) settled: Settled,
 }
@@ -27,10 +28,12 @@ pub(super) struct Settled {
     pub(super) epoch: Option<u64>,
     pub(super) can_reach_orderer: bool,
     pub(super) is_leading: bool,
+    pub(super) config_number: u64,
 }
 
 impl Joined {
+    /// The config in force.
     pub(super) fn config(&self) -> &Arc<ChannelConfig> {
-        self.genesis.config()
+        self.flow.config()
     }
 }

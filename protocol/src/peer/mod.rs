@@ -5,6 +5,7 @@
 //!                         ├─ statements.rs  screen → verify → screen → hand over   ◄─► membership/ …
 //!                         ├─ trust.rs       expiry, revocation, renewal of certificates
 //!                         ├─ channels.rs    who may discuss what; neighbours       ◄─► channel/ (blocks)
+//!                         ├─ reconfigured.rs  a config block: who may have what from now on
 //!                         └─ flush.rs       members → sessions, certificates first ──► Output
 //! ```
 //!
@@ -19,6 +20,7 @@ mod joined;
 mod load;
 mod mentions;
 mod pending;
+mod reconfigured;
 mod revocations;
 mod sessions;
 mod snapshot;
@@ -251,7 +253,7 @@ impl Peer {
 
     fn handle_command(&mut self, now: Now, command: Command) {
         match command {
-            Command::Join { name, genesis } => self.join(now, name, genesis),
+            Command::Join { name, genesis, is_newcomer } => self.join(now, name, genesis, is_newcomer),
             Command::Leave { channel } => self.leave(now, channel),
             Command::Renew { identity, chain } => self.renew(now, identity, chain),
             Command::Revoke(list) => self.judge_list(None, list),

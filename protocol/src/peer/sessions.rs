@@ -396,7 +396,8 @@ impl Peer {
     /// Bootstrap peers, anchors of other orgs, then members; each endpoint once.
     fn dial_targets(&self, now: Now) -> Vec<DialTarget> {
         let mine = [Some(&self.config.internal_endpoint), self.config.external_endpoint.as_ref()];
-        let anchors = self.channels.values().flat_map(|joined| {
+        let read = self.channels.iter().filter(|(channel, _)| self.removed_at(**channel).is_none());
+        let anchors = read.flat_map(|(_, joined)| {
             joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
         });
         let fixed = self.config.bootstrap.iter().cloned().chain(anchors);

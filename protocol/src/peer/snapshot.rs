@@ -1,11 +1,13 @@
 //! What operators see of a peer: a copy of its view, made on request.
 
 use super::Peer;
+use crate::channel::Access;
 use crate::feed::SourceView;
 use crate::membership::MemberStatus;
 use crate::time::Now;
 use crate::types::{
-    ChannelId, ChannelName, Endpoint, Incarnation, MemberId, Neighbour, OrgId, Sequence, SessionId,
+    BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, Neighbour, OrgId, Sequence,
+    SessionId,
 };
 use crate::wire::Tip;
 use std::collections::BTreeMap;
@@ -93,6 +95,14 @@ pub struct ChannelSnapshot {
     pub failure: Option<String>,
     /// Bytes of bodies that are on their way.
     pub payload_buffer_bytes: u64,
+    /// Number of the config in force.
+    pub config_number: u64,
+    /// The block that brought it.
+    pub config_block: BlockNumber,
+    /// The last block that my org may have, if a config has removed it.
+    pub removed_at: Option<BlockNumber>,
+    /// Whether no config so far names my org as reader.
+    pub is_newcomer: bool,
     /// Whom I can talk to about it.
     pub neighbours: Vec<Neighbour>,
 }
@@ -165,6 +175,10 @@ impl Peer {
                 sources: joined.flow.sources(now.monotonic),
                 failure: joined.flow.failure().map(str::to_owned),
                 payload_buffer_bytes: joined.flow.payload_buffer_bytes(),
+                config_number: joined.config().number(),
+                config_block: joined.flow.configs().changed_at(),
+                removed_at: self.removed_at(*channel),
+                is_newcomer: self.own_access(*channel) == Access::Nothing,
                 neighbours: joined.neighbours.clone(),
             })
             .collect()

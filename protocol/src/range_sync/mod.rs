@@ -70,6 +70,8 @@ pub struct Context<'a> {
     pub next_proven: Option<BlockNumber>,
     /// The last number that the window has room for.
     pub window_end: BlockNumber,
+    /// Whether the first missing header is here and waits for its config: nothing is to be asked meanwhile.
+    pub is_waiting: bool,
 }
 
 /// The header questions of one channel's catching up.
@@ -208,6 +210,7 @@ impl State {
             }
         }
         match self.last_wanted(context) {
+            Some(_) if context.is_waiting => {}
             Some(last) => self.ask_if_due(now, last, context),
             None => (self.behind, self.is_catching_up) = (None, false),
         }

@@ -14,6 +14,7 @@ struct Bench {
     first_missing: u64,
     next_proven: Option<u64>,
     window_end: u64,
+    is_waiting: bool,
 }
 
 fn member(index: usize) -> MemberId {
@@ -38,6 +39,7 @@ impl Bench {
             first_missing: 1,
             next_proven: None,
             window_end: 1024,
+            is_waiting: false,
         }
     }
 
@@ -49,6 +51,7 @@ impl Bench {
             first_missing: BlockNumber::new(self.first_missing),
             next_proven: self.next_proven.map(BlockNumber::new),
             window_end: BlockNumber::new(self.window_end),
+            is_waiting: self.is_waiting,
         };
         self.state.handle(now, input, &context);
         let questions = self.state.take_questions();

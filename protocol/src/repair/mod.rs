@@ -7,9 +7,9 @@
 //!   longer: for those that were ahead of it when its header was proven, at the minimum rate as well, up to
 //!   `burst_wait_max`. Without such frames it is asked for as ever.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
-//!   to twice as many once questions have lapsed. Holders: who committed it, then who claims the height, then who announced
-//!   it; the less busy first, my own org first; who let questions lapse comes last. Who says `Lacking` is
-//!   replaced at once. When nobody is left, a pause that doubles up to a cap, then anybody.
+//!   to twice as many once questions have lapsed. Holders: who committed it, then who claims the height, then
+//!   who announced it; the less busy first, my own org first; who let questions lapse comes last. Who says
+//!   `Lacking` is replaced at once. When nobody is left, a pause that doubles up to a cap, then anybody.
 //! - After a false body the whole is asked from one holder at a time, so that the guilty one is known.
 //!
 //! Limits: `bodies_in_flight_max` tasks with open questions, lowest numbers first; the arena's room is asked

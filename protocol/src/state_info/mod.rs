@@ -175,6 +175,11 @@ impl State {
         }
     }
 
+    /// The other members that something is held of.
+    pub fn members(&self) -> impl Iterator<Item = MemberId> + '_ {
+        self.held.keys().copied()
+    }
+
     /// Handles one input.
     pub fn handle(&mut self, now: Now, input: Input, context: &Context<'_>, out: &mut Outbox) {
         match input {

@@ -27,6 +27,7 @@ struct Chain {
     /// Never empty: block 0 comes with the channel.
     blocks: Vec<VerifiedBlock>,
     envelopes: BTreeMap<EnvelopeId, EnvelopePosition>,
+    config_blocks: Vec<BlockNumber>,
 }
 
 impl MemoryStore {
@@ -54,6 +55,7 @@ impl Chain {
             genesis: genesis.clone(),
             blocks: Vec::new(),
             envelopes: BTreeMap::new(),
+            config_blocks: Vec::new(),
         };
         chain.push(genesis.block().clone());
         chain
@@ -81,6 +83,7 @@ impl Chain {
 
     fn push(&mut self, block: VerifiedBlock) {
         self.envelopes.extend(EnvelopePosition::all_of(&block));
+        self.config_blocks.extend(block.config_update().map(|_| block.number()));
         self.blocks.push(block);
     }
 }
@@ -141,6 +144,10 @@ impl BlockStore for MemoryStore {
         envelope: EnvelopeId,
     ) -> Result<Option<EnvelopePosition>, StoreError> {
         Ok(self.content().chain(channel)?.envelopes.get(&envelope).copied())
+    }
+
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError> {
+        Ok(self.content().chain(channel)?.config_blocks.clone())
     }
 
     fn put_meta(&self, key: MetaKey, value: &[u8]) -> Result<(), StoreError> {

@@ -10,10 +10,11 @@ pub mod suite;
 
 pub use memory::MemoryStore;
 
-use crate::channel::Genesis;
+use crate::channel::{ChannelConfig, ConfigHistory, ConfigUpdate, Genesis};
 use crate::ledger::{Block, Envelope, EnvelopeId, VerifiedBlock};
 use crate::types::{BlockNumber, ChannelId, ChannelName, Height};
 use bytes::Bytes;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// The longest value of [`BlockStore::put_meta`], in bytes.
@@ -111,6 +112,27 @@ pub enum StoreError {
     Io(String),
 }
 
+/// Reads the configs of a held channel back, up to the one in force. They were judged before they were
+/// stored.
+///
+/// # Errors
+/// [`StoreError::Damaged`] names the config block that is not what it was.
+pub fn config_history(store: &dyn BlockStore, genesis: &Genesis) -> Result<ConfigHistory, StoreError> {
+    let channel = genesis.channel();
+    let mut history = ConfigHistory::new(genesis);
+    for number in store.config_blocks(channel)? {
+        let damaged = |cause: String| StoreError::Damaged { channel, number, cause };
+        let block = store.read(channel, number)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let block = VerifiedBlock::from_store(block).map_err(|error| damaged(error.to_string()))?;
+        let update = block.config_update().ok_or_else(|| damaged("it is no config block".to_owned()))?;
+        let update = ConfigUpdate::decode(update).map_err(|error| damaged(error.to_string()))?;
+        let config = ChannelConfig::decode(channel, update.config().clone())
+            .map_err(|error| damaged(error.to_string()))?;
+        history.apply(number, Arc::new(config));
+    }
+    Ok(history)
+}
+
 /// A durable store of chains.
 pub trait BlockStore: Send + Sync {
     /// Adds a channel with its block 0.
@@ -165,6 +187,12 @@ pub trait BlockStore: Send + Sync {
         channel: ChannelId,
         envelope: EnvelopeId,
     ) -> Result<Option<EnvelopePosition>, StoreError>;
+
+    /// The numbers of a channel's config blocks, ascending, block 0 left out: the first one brought config 1.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the channel is not held or the disk fails.
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError>;
 
     /// Keeps a small value, durably.
     ///

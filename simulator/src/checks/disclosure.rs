@@ -5,12 +5,12 @@
 //! a claim to lead stay in their org; a member is named to its own org, by its own org abroad if it may be
 //! known there, and inside the sender's org.
 
-use super::Violation;
+use super::{Isolation, Violation};
 use crate::node::{Node, NodeId};
 use crate::traffic::SentFrame;
 use bytes::Bytes;
 use ledgercast_crypto::{Certificate, Digest};
-use ledgercast_protocol::types::{ChannelId, MemberId};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, MemberId};
 use ledgercast_protocol::wire::proto::{self, channel_frame, frame};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,9 +39,6 @@ pub(crate) struct Disclosure {
     /// Whose certificate each one is; unknown keys are nobody's.
     certificates: BTreeMap<Digest, Option<NodeId>>,
 }
-
-/// Which nodes are entitled to each channel.
-type Members = BTreeMap<ChannelId, BTreeSet<NodeId>>;
 
 /// What a frame says about somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +71,7 @@ impl Disclosure {
     pub(crate) fn on_sent(
         &mut self,
         sent: &SentFrame<'_>,
-        members: &Members,
+        isolation: &Isolation,
         joined: &BTreeSet<ChannelId>,
     ) -> Result<(), Violation> {
         if NAMELESS.contains(&sent.peek.kind) {
@@ -87,7 +84,7 @@ impl Disclosure {
             return found(sent.from, "the frame does not decode");
         };
         let is_hello = sent.peek.kind == "hello";
-        if !is_hello && !self.share(sent.from, sent.to, members, joined) {
+        if !is_hello && !self.share(sent.from, sent.to, isolation, joined) {
             return found(sent.from, "the two orgs share no channel");
         }
         let mentions = mentions_of(frame);
@@ -110,12 +107,18 @@ impl Disclosure {
         Ok(())
     }
 
-    /// Whether the sender has joined a channel that both orgs are entitled to.
-    fn share(&self, from: NodeId, to: NodeId, members: &Members, joined: &BTreeSet<ChannelId>) -> bool {
+    /// Whether the sender has joined a channel that both orgs are entitled to by the config that it knows. A
+    /// newcomer shows itself to those whom it asks.
+    fn share(&self, from: NodeId, to: NodeId, isolation: &Isolation, joined: &BTreeSet<ChannelId>) -> bool {
         let (mine, theirs) = (self.org_of[from.0], self.org_of[to.0]);
         let has = |channel: &BTreeSet<NodeId>, org| channel.iter().any(|node| self.org_of[node.0] == org);
-        let mut common = joined.iter().filter_map(|channel| members.get(channel));
-        mine == theirs || common.any(|channel| has(channel, mine) && has(channel, theirs))
+        let mut known = joined.iter().filter_map(|channel| isolation.known_to(from, *channel));
+        let is_common = |configs: &[(BlockNumber, BTreeSet<NodeId>)]| {
+            let is_newcomer = configs.iter().all(|(_, readers)| !has(readers, mine));
+            let in_force = configs.last().map(|(_, readers)| readers);
+            in_force.is_some_and(|readers| (is_newcomer || has(readers, mine)) && has(readers, theirs))
+        };
+        mine == theirs || known.any(is_common)
     }
 
     /// Why this member may not be named in this frame.
@@ -234,8 +237,9 @@ mod tests {
             is_external: [0, 2, 3].map(NodeId).into(),
             ..Disclosure::default()
         };
-        let members =
-            Members::from([(TRADE, [0, 1, 2].map(NodeId).into()), (AUDIT, [2, 3].map(NodeId).into())]);
+        let mut isolation = Isolation::default();
+        isolation.found(TRADE, [0, 1, 2].map(NodeId).into());
+        isolation.found(AUDIT, [2, 3].map(NodeId).into());
         let joined = [vec![TRADE], vec![TRADE], vec![TRADE, AUDIT], vec![AUDIT]][from].clone();
         let frame = message.encode();
         let sent = SentFrame {
@@ -246,7 +250,7 @@ mod tests {
             peek: Peek::at(&frame),
             frame: &frame,
         };
-        disclosure.on_sent(&sent, &members, &joined.into_iter().collect())
+        disclosure.on_sent(&sent, &isolation, &joined.into_iter().collect())
     }
 
     fn mark(node: usize) -> Mark {

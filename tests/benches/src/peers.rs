@@ -151,7 +151,7 @@ async fn start_node(
 ) -> anyhow::Result<Arc<PeerNode>> {
     let node = PeerNode::start(settings).await?;
     tokio::spawn(record(node.clock(), node.core().events(), recorder.clone()));
-    node.join(setup.channel.clone(), setup.genesis.clone()).await?;
+    node.join(setup.channel.clone(), setup.genesis.clone(), false).await?;
     Ok(node)
 }
 

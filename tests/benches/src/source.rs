@@ -7,7 +7,7 @@ use ledgercast_crypto::msp::Msp;
 use ledgercast_node::api::grpc::{
     AdminError, Administration, Audience, ChannelDirectory, ChannelTable, GrpcLimits, GrpcServer, Node,
 };
-use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::channel::{ConfigHistory, Genesis};
 use ledgercast_protocol::ledger::VerifiedBlock;
 use ledgercast_protocol::store::{BlockStore, MemoryStore};
 use ledgercast_protocol::types::{ChannelId, ChannelName};
@@ -108,7 +108,7 @@ impl Blocks {
         let channel = genesis.channel();
         Ok(Self {
             channel,
-            table: Arc::new(ChannelTable::new([(name.clone(), Arc::clone(genesis.config()))])),
+            table: Arc::new(ChannelTable::new([(name.clone(), ConfigHistory::new(genesis))])),
             store: Arc::new(store),
             heights: watch::Sender::new(BTreeMap::from([(channel, 1)])),
         })
@@ -132,7 +132,7 @@ impl ChannelDirectory for Blocks {
 /// It has no admins.
 #[async_trait]
 impl Administration for Blocks {
-    async fn join(&self, _: ChannelName, _: Genesis) -> Result<(), AdminError> {
+    async fn join(&self, _: ChannelName, _: Genesis, _: bool) -> Result<(), AdminError> {
         Err(AdminError::Stopping)
     }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Places that the orderer promised, by block and index.
-pub(super) type Accepted = BTreeMap<(BlockNumber, u32), EnvelopeId>;
+pub(in crate::commands) type Accepted = BTreeMap<(BlockNumber, u32), EnvelopeId>;
 
 pub(super) struct Report<'a> {
     output: &'a mut Output,

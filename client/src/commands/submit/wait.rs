@@ -9,7 +9,7 @@ use ledgercast_protocol::ledger::{Envelope, EnvelopeId, VerifiedBlock};
 use std::time::Duration;
 
 /// Reads the blocks from the first promised place to the last, waiting for those that the peer has not yet.
-pub(super) async fn until_committed(
+pub(in crate::commands) async fn until_committed(
     session: &Session,
     genesis: &Genesis,
     accepted: Option<&Accepted>,

@@ -28,10 +28,11 @@ impl Admin for AdminService {
     ) -> Result<Response<proto::ChannelStatus>, Status> {
         let caller = admin(&request)?;
         let request = request.into_inner();
+        let is_newcomer = request.newcomer;
         let genesis = genesis(request.genesis)?;
         let name = alias(&request.name, &genesis)?;
         let channel = genesis.channel();
-        self.administration.join(name.clone(), genesis).await?;
+        self.administration.join(name.clone(), genesis, is_newcomer).await?;
         tracing::info!(%caller, %channel, %name, "an admin had a channel joined");
         let statuses = self.administration.channel_statuses().await?;
         let joined = statuses.into_iter().find(|status| status.id == channel.as_bytes()[..]);

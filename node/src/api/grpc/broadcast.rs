@@ -165,7 +165,9 @@ fn reason(refusal: &Refusal) -> Reason {
         Refusal::Malformed(_)
         | Refusal::OtherCreator
         | Refusal::CertificateTooLong { .. }
-        | Refusal::ConfigUpdate
+        | Refusal::ConfigUpdate(_)
+        | Refusal::Quorum { .. }
+        | Refusal::UpdatePending
         | Refusal::Signature(_) => Reason::Invalid,
         Refusal::TooLarge { .. } => Reason::TooLarge,
         Refusal::NonceUsed => Reason::NonceUsed,

@@ -8,8 +8,8 @@ use super::channel_table::{ChannelTable, Reference};
 use super::directory::ChannelDirectory;
 use super::status::unknown_channel;
 use ledgercast_crypto::{CertificateError, Role, Roster, TlsIdentity};
-use ledgercast_protocol::channel::ChannelConfig;
-use ledgercast_protocol::types::{ChannelId, OrgId};
+use ledgercast_protocol::channel::{Access as Right, ChannelConfig};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, OrgId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,7 +57,7 @@ pub(super) struct Standing {
     table: Arc<ChannelTable>,
     identity: Option<TlsIdentity>,
     is_admin: bool,
-    readable: BTreeSet<ChannelId>,
+    readable: BTreeMap<ChannelId, Right>,
     writable: BTreeSet<ChannelId>,
 }
 
@@ -79,7 +79,10 @@ impl Access {
             Ok(identity) => return Ok(Recognised { identity, is_own: true }),
             Err(error) => error,
         };
-        for (_, _, config) in self.directory.channels().iter() {
+        let table = self.directory.channels();
+        // Who was removed may still have older blocks.
+        let configs = table.histories().flat_map(|(_, _, history)| history.past().chain([history.current()]));
+        for config in configs {
             match verify(config.roster()) {
                 Ok(identity) => return Ok(Recognised { identity, is_own: false }),
                 Err(error) if matches!(verdict, CertificateError::UnknownOrg { .. }) => verdict = error,
@@ -149,7 +152,7 @@ impl Standing {
             table: access.directory.channels(),
             identity: None,
             is_admin: false,
-            readable: BTreeSet::new(),
+            readable: BTreeMap::new(),
             writable: BTreeSet::new(),
         };
         if let Ok(Recognised { identity, is_own }) = access.recognise(&chain, at) {
@@ -173,8 +176,10 @@ impl Standing {
 
     fn judge_own_org(&mut self, identity: &TlsIdentity) {
         if matches!(identity.role, Role::Client | Role::Admin) {
-            let mine = self.table.iter().filter(|(_, _, config)| config.is_member_org(identity.org));
-            self.readable = mine.map(|(channel, ..)| channel).collect();
+            let rights = self.table.histories().map(|(channel, _, history)| {
+                (channel, history.access(|config| config.is_member_org(identity.org)))
+            });
+            self.readable = rights.filter(|(_, right)| *right != Right::Nothing).collect();
         }
     }
 
@@ -183,24 +188,28 @@ impl Standing {
         // channel.
         let mut verdicts = BTreeMap::new();
         let table = Arc::clone(&self.table);
-        for (channel, _, config) in table.iter() {
-            let Some(org) = config.orgs().iter().find(|org| org.name == org_name) else { continue };
-            let verdict =
-                verdicts.entry((org.id, org.tls_roots.as_slice())).or_insert_with(|| verify(config.roster()));
-            if let Some(identity) = verdict {
-                self.admit(channel, config, identity);
+        for (channel, _, history) in table.histories() {
+            for config in history.past().chain([history.current()]) {
+                if let Some(org) = config.orgs().iter().find(|org| org.name == org_name) {
+                    let verdict = || verify(config.roster());
+                    verdicts.entry((org.id, org.tls_roots.as_slice())).or_insert_with(verdict);
+                }
             }
-        }
-    }
-
-    fn admit(&mut self, channel: ChannelId, config: &ChannelConfig, identity: &TlsIdentity) {
-        let Some(org) = config.org(identity.org) else { return };
-        self.admit_orderer(channel, config, identity);
-        if org.is_reader {
-            self.readable.insert(channel);
-        }
-        if org.is_writer && matches!(identity.role, Role::Client | Role::Admin) {
-            self.writable.insert(channel);
+            let identity = |config: &ChannelConfig| {
+                let org = config.orgs().iter().find(|org| org.name == org_name)?;
+                let verdict =
+                    verdicts.iter().find(|((id, roots), _)| *id == org.id && *roots == org.tls_roots);
+                verdict.and_then(|(_, identity)| identity.clone()).filter(|it| it.org == org.id)
+            };
+            let right = history
+                .access(|config| identity(config).is_some_and(|identity| config.is_member_org(identity.org)));
+            if right != Right::Nothing {
+                self.readable.insert(channel, right);
+            }
+            if identity(history.current()).is_some_and(|identity| may_submit(history.current(), &identity)) {
+                self.writable.insert(channel);
+            }
+            self.admit_orderer(channel, history.current(), identity(history.current()).as_ref());
         }
     }
 
@@ -208,16 +217,16 @@ impl Standing {
     fn judge_own_orderer(&mut self, identity: &TlsIdentity) {
         let table = Arc::clone(&self.table);
         for (channel, _, config) in table.iter() {
-            self.admit_orderer(channel, config, identity);
+            self.admit_orderer(channel, config, Some(identity));
         }
     }
 
     /// Orderers of an org that runs some for this channel read it and pass envelopes on; whose envelopes they
     /// are is judged apart.
-    fn admit_orderer(&mut self, channel: ChannelId, config: &ChannelConfig, identity: &TlsIdentity) {
-        let is_named = || config.sources().iter().any(|source| source.org == identity.org_name);
-        if identity.role == Role::Orderer && is_named() {
-            self.readable.insert(channel);
+    fn admit_orderer(&mut self, channel: ChannelId, config: &ChannelConfig, identity: Option<&TlsIdentity>) {
+        let Some(identity) = identity.filter(|it| it.role == Role::Orderer) else { return };
+        if config.sources().iter().any(|source| source.org == identity.org_name) {
+            self.readable.insert(channel, Right::Everything);
             self.writable.insert(channel);
         }
     }
@@ -234,17 +243,27 @@ impl Standing {
     /// # Errors
     /// The one `NOT_FOUND` for channels that are not held and those that the caller may not read.
     pub(super) fn readable(&self, reference: &Reference) -> Result<ChannelId, Status> {
-        let channel = self.table.find(reference).filter(|channel| self.may_read(*channel));
+        let channel = self.table.find(reference).filter(|channel| self.readable.contains_key(channel));
         channel.ok_or_else(unknown_channel)
     }
 
-    pub(super) fn may_read(&self, channel: ChannelId) -> bool {
-        self.readable.contains(&channel)
+    pub(super) fn may_read(&self, channel: ChannelId, number: BlockNumber) -> bool {
+        self.readable.get(&channel).is_some_and(|right| right.includes(number))
     }
 
     pub(super) fn may_write(&self, channel: ChannelId) -> bool {
         self.writable.contains(&channel)
     }
+}
+
+/// Envelopes of clients and admins of writer orgs; config updates of admins of any org.
+fn may_submit(config: &ChannelConfig, identity: &TlsIdentity) -> bool {
+    let org = config.org(identity.org);
+    org.is_some_and(|org| match identity.role {
+        Role::Admin => true,
+        Role::Client => org.is_writer,
+        Role::Peer | Role::Orderer => false,
+    })
 }
 
 fn refused_now() -> Status {

@@ -1,14 +1,14 @@
-//! The channels of a node at one moment, by id and by alias. Never changes: a node that joins or leaves makes
-//! a new one.
+//! The channels of a node at one moment, by id and by alias. Never changes: a node that joins or leaves, or
+//! whose channel gets a new config, makes a new one.
 
-use ledgercast_protocol::channel::ChannelConfig;
-use ledgercast_protocol::types::{ChannelId, ChannelName};
+use ledgercast_protocol::channel::{ChannelConfig, ConfigHistory};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, ChannelName};
 use ledgercast_protocol::wire::proto;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::Status;
 
-/// What a node holds: every channel's alias and config.
+/// What a node holds: every channel's alias and configs.
 #[derive(Debug, Default)]
 pub struct ChannelTable {
     channels: BTreeMap<ChannelId, Entry>,
@@ -18,7 +18,48 @@ pub struct ChannelTable {
 #[derive(Debug)]
 struct Entry {
     name: ChannelName,
-    config: Arc<ChannelConfig>,
+    configs: ConfigHistory,
+}
+
+/// A table that is replaced as a whole; shared by whoever changes it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedTable(Arc<Mutex<Arc<ChannelTable>>>);
+
+impl SharedTable {
+    /// Shares a table.
+    pub fn new(table: ChannelTable) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(table))))
+    }
+
+    /// The table of this moment.
+    pub fn current(&self) -> Arc<ChannelTable> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Replaces the table by a changed one.
+    pub fn change(&self, change: impl FnOnce(&mut Vec<(ChannelName, ConfigHistory)>)) {
+        let mut table = self.lock();
+        let mut channels =
+            table.histories().map(|(_, name, configs)| (name.clone(), configs.clone())).collect();
+        change(&mut channels);
+        *table = Arc::new(ChannelTable::new(channels));
+    }
+
+    /// A block has brought a config of a channel that is held.
+    pub fn put_in_force(&self, number: BlockNumber, config: Arc<ChannelConfig>) {
+        self.change(|channels| {
+            let is_held =
+                |it: &&mut (ChannelName, ConfigHistory)| it.1.current().channel() == config.channel();
+            if let Some((_, configs)) = channels.iter_mut().find(is_held) {
+                configs.apply(number, config);
+            }
+        });
+    }
+
+    /// A panic of another thread leaves a whole table: it is replaced, never changed.
+    fn lock(&self) -> MutexGuard<'_, Arc<ChannelTable>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How a caller names a channel.
@@ -31,29 +72,29 @@ pub(super) enum Reference {
 
 impl ChannelTable {
     /// A table of these channels under these aliases.
-    pub fn new(channels: impl IntoIterator<Item = (ChannelName, Arc<ChannelConfig>)>) -> Self {
+    pub fn new(channels: impl IntoIterator<Item = (ChannelName, ConfigHistory)>) -> Self {
         let mut table = Self::default();
-        for (name, config) in channels {
-            let channel = config.channel();
+        for (name, configs) in channels {
+            let channel = configs.current().channel();
             table.names.insert(name.as_str().to_owned(), channel);
-            table.channels.insert(channel, Entry { name, config });
+            table.channels.insert(channel, Entry { name, configs });
         }
         table
     }
 
-    /// Every channel with its alias and config, by id.
+    /// Every channel with its alias and the config in force, by id.
     pub fn iter(&self) -> impl Iterator<Item = (ChannelId, &ChannelName, &Arc<ChannelConfig>)> {
-        self.channels.iter().map(|(channel, entry)| (*channel, &entry.name, &entry.config))
+        self.channels.iter().map(|(channel, entry)| (*channel, &entry.name, entry.configs.current()))
     }
 
-    /// The config of a channel that is held.
+    /// Every channel with its alias and configs, by id.
+    pub fn histories(&self) -> impl Iterator<Item = (ChannelId, &ChannelName, &ConfigHistory)> {
+        self.channels.iter().map(|(channel, entry)| (*channel, &entry.name, &entry.configs))
+    }
+
+    /// The config in force of a channel that is held.
     pub fn config(&self, channel: ChannelId) -> Option<&Arc<ChannelConfig>> {
-        self.channels.get(&channel).map(|entry| &entry.config)
-    }
-
-    /// The ids, ascending.
-    pub fn ids(&self) -> impl Iterator<Item = ChannelId> {
-        self.channels.keys().copied()
+        self.channels.get(&channel).map(|entry| entry.configs.current())
     }
 
     pub(super) fn find(&self, reference: &Reference) -> Option<ChannelId> {

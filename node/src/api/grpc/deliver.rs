@@ -54,6 +54,30 @@ struct Reading {
 
 #[async_trait]
 impl Deliver for DeliverService {
+    type ConfigsStream = BoxStream<'static, Result<proto::Block, Status>>;
+
+    async fn configs(
+        &self,
+        request: Request<proto::ConfigsRequest>,
+    ) -> Result<Response<Self::ConfigsStream>, Status> {
+        let caller = Caller::of(&request)?;
+        let channel = caller.standing().readable(&Reference::try_new(request.into_inner().channel)?)?;
+        let slot = self.streams.try_take(caller.org()?).ok_or_else(|| too_many("block streams"))?;
+        let store = Arc::clone(self.directory.store());
+        let numbers = blocking(move || store.config_blocks(channel)).await?;
+        let mut numbers = numbers.map_err(|error| unreadable(BlockNumber::GENESIS, &error))?;
+        numbers.retain(|number| caller.standing().may_read(channel, *number));
+        let store = Arc::clone(self.directory.store());
+        let reading = (numbers.into_iter(), store, slot);
+        let blocks = try_unfold(reading, move |(mut numbers, store, slot)| async move {
+            let Some(number) = numbers.next() else { return Ok(None) };
+            let source = Arc::clone(&store);
+            let block = blocking(move || read_block(source.as_ref(), channel, number)).await??;
+            Ok(Some((block, (numbers, store, slot))))
+        });
+        Ok(Response::new(blocks.boxed()))
+    }
+
     type BlocksStream = BoxStream<'static, Result<proto::Block, Status>>;
 
     async fn blocks(
@@ -132,7 +156,7 @@ impl Reading {
     async fn wait_for_next(&mut self) -> Result<(), Status> {
         loop {
             // The right to read may have ended since the last block: channel left, certificate expired.
-            if !self.caller.standing().may_read(self.channel) {
+            if !self.caller.standing().may_read(self.channel, self.next) {
                 return Err(unknown_channel());
             }
             if self.stop.is_cancelled() {

@@ -29,7 +29,8 @@ pub trait ChannelDirectory: Send + Sync + 'static {
 #[async_trait]
 pub trait Administration: Send + Sync + 'static {
     /// Joins a channel; joining it again under the same name changes nothing.
-    async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError>;
+    /// A newcomer joins although block 0 does not name its org.
+    async fn join(&self, name: ChannelName, genesis: Genesis, is_newcomer: bool) -> Result<(), AdminError>;
 
     /// Leaves a channel and deletes its blocks.
     async fn leave(&self, channel: ChannelId) -> Result<(), AdminError>;

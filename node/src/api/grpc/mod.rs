@@ -35,7 +35,7 @@ mod tests;
 mod tls;
 
 pub use caller::Audience;
-pub use channel_table::ChannelTable;
+pub use channel_table::{ChannelTable, SharedTable};
 pub use directory::{AdminError, Administration, ChannelDirectory, Submitted, Submitter};
 pub use peer::{PeerDirectory, bind_peer};
 pub use server::{GrpcError, GrpcLimits, GrpcServer, Node};

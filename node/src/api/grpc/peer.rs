@@ -10,7 +10,7 @@ use crate::api::operations::Readiness;
 use crate::config::ApiSection;
 use crate::peer::{JoinError, PeerNode};
 use ledgercast_crypto::msp::Msp;
-use ledgercast_protocol::channel::{ChannelConfig, Genesis};
+use ledgercast_protocol::channel::{ConfigHistory, Genesis};
 use ledgercast_protocol::peer::Snapshot;
 use ledgercast_protocol::store::{BlockStore, MetaKey};
 use ledgercast_protocol::types::{ChannelId, ChannelName};
@@ -64,16 +64,16 @@ impl PeerDirectory {
     }
 
     /// The aliases are the store's; a channel that it does not list for now goes by the name in its config.
-    fn rebuild(&self, configs: &BTreeMap<ChannelId, Arc<ChannelConfig>>) -> ChannelTable {
+    fn rebuild(&self, configs: &BTreeMap<ChannelId, ConfigHistory>) -> ChannelTable {
         let stored = self.node.store().channels().unwrap_or_else(|error| {
             tracing::error!(%error, "the channels' names cannot be read; those in their configs are used");
             Vec::new()
         });
         let names: BTreeMap<ChannelId, ChannelName> =
             stored.into_iter().map(|held| (held.genesis.channel(), held.name)).collect();
-        ChannelTable::new(configs.iter().map(|(channel, config)| {
-            let name = names.get(channel).unwrap_or_else(|| config.name());
-            (name.clone(), Arc::clone(config))
+        ChannelTable::new(configs.iter().map(|(channel, history)| {
+            let name = names.get(channel).unwrap_or_else(|| history.current().name());
+            (name.clone(), history.clone())
         }))
     }
 
@@ -97,7 +97,8 @@ impl ChannelDirectory for PeerDirectory {
     fn channels(&self) -> Arc<ChannelTable> {
         let configs = self.node.configs().lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if !table.ids().eq(configs.keys().copied()) {
+        let held = configs.iter().map(|(channel, history)| (*channel, history.current().number()));
+        if !table.iter().map(|(channel, _, config)| (channel, config.number())).eq(held) {
             *table = Arc::new(self.rebuild(&configs));
         }
         Arc::clone(&table)
@@ -114,8 +115,8 @@ impl ChannelDirectory for PeerDirectory {
 
 #[async_trait]
 impl Administration for PeerDirectory {
-    async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError> {
-        Ok(self.node.join(name, genesis).await?)
+    async fn join(&self, name: ChannelName, genesis: Genesis, is_newcomer: bool) -> Result<(), AdminError> {
+        Ok(self.node.join(name, genesis, is_newcomer).await?)
     }
 
     async fn leave(&self, channel: ChannelId) -> Result<(), AdminError> {

@@ -6,7 +6,7 @@ use ledgercast_crypto::Digest;
 use ledgercast_protocol::channel::ChannelConfig;
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, SessionSnapshot, Snapshot};
-use ledgercast_protocol::types::{Lane, MemberId, OrgId};
+use ledgercast_protocol::types::{BlockNumber, Lane, MemberId, OrgId};
 use ledgercast_protocol::wire::proto;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub(super) fn channel(
         is_leader: view.is_leader,
         neighbours: u32::try_from(view.neighbours.len()).unwrap_or(u32::MAX),
         failure: view.failure.clone().unwrap_or_default(),
+        removed_at: view.removed_at.map(BlockNumber::as_u64),
     }
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use ledgercast_protocol::peer::Snapshot;
+use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use serde::Serialize;
 
 /// When a peer counts as ready.
@@ -43,12 +43,19 @@ impl Readiness {
                 Check {
                     name: format!("channel:{}", channel.name),
                     is_passing: channel.failure.is_none() && behind <= self.blocks_behind_max,
-                    detail: channel.failure.clone().unwrap_or_else(|| {
-                        format!("height {} of {} proven", channel.height, channel.proven_height)
-                    }),
+                    detail: channel.failure.clone().unwrap_or_else(|| detail(channel)),
                 }
             })
             .collect()
+    }
+}
+
+fn detail(channel: &ChannelSnapshot) -> String {
+    let height = format!("height {} of {} proven", channel.height, channel.proven_height);
+    match channel.removed_at {
+        Some(block) => format!("removed at block {block}; {height}"),
+        None if channel.is_newcomer => format!("no config so far names this org as reader; {height}"),
+        None => height,
     }
 }
 

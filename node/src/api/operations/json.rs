@@ -6,6 +6,7 @@ use ledgercast_protocol::feed::{FeedKind, SourceView};
 use ledgercast_protocol::membership::MemberStatus;
 use ledgercast_protocol::peer::{ChannelSnapshot, MemberSnapshot, Snapshot};
 use ledgercast_protocol::time::Monotonic;
+use ledgercast_protocol::types::BlockNumber;
 use serde_json::{Value, json};
 
 pub(super) fn member(view: &MemberSnapshot, all: &Snapshot) -> Value {
@@ -36,6 +37,10 @@ pub(super) fn channel(view: &ChannelSnapshot) -> Value {
         "can_reach_orderer": view.can_reach_orderer,
         "sources": view.sources.iter().map(source_view).collect::<Vec<_>>(),
         "failure": view.failure,
+        "config_number": view.config_number,
+        "config_block": view.config_block.as_u64(),
+        "removed_at": view.removed_at.map(BlockNumber::as_u64),
+        "is_newcomer": view.is_newcomer,
         "payload_buffer_bytes": view.payload_buffer_bytes,
         "neighbours": view.neighbours.iter().map(|it| json!({
             "member": it.member.to_string(),
@@ -184,6 +189,21 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
                 "trace": self::trace(trace),
             }),
         ),
+        Event::ConfigChanged { channel, number, config } => (
+            "config_changed",
+            json!({
+                "channel": channel.to_string(),
+                "block": number.as_u64(),
+                "config_number": config.number(),
+            }),
+        ),
+        Event::ConfigRefused { channel, number, error } => (
+            "config_refused",
+            json!({ "channel": channel.to_string(), "block": number.as_u64(), "error": error }),
+        ),
+        Event::ReaderRemoved { channel, number } => {
+            ("reader_removed", json!({ "channel": channel.to_string(), "block": number.as_u64() }))
+        }
         Event::CommitFailed { channel, number, error } => (
             "commit_failed",
             json!({ "channel": channel.to_string(), "block": number.as_u64(), "error": error }),

@@ -165,7 +165,7 @@ fn signs_at_its_own_place_in_the_config() {
         second.key = Bytes::copy_from_slice(key.public().as_bytes());
         config.orderers.push(second);
     });
-    let mut sequencer = Sequencer::new(Config::default(), key);
+    let mut sequencer = Sequencer::new(Config::default(), vec![key]);
     let tip = chain.tip().clone();
     let open = OpenChannel { config: chain.genesis().config().clone(), tip, nonces: Nonces::new(9) };
     sequencer.open(open).unwrap();

@@ -5,18 +5,22 @@ mod cutting;
 mod failure;
 mod idempotence;
 mod refusals;
+mod updates;
 
 use super::{
     Config, EnvelopeJob, Input, Nonces, OpenChannel, Output, Sequencer, SubmitAnswer, SubmitRefusal, Ticket,
 };
+use crate::channel::ChannelConfig;
 use crate::ledger::{Envelope, EnvelopeId, VerifiedBlock};
 use crate::store::suite::{Chain, Creator};
-use crate::store::{BlockStore, EnvelopePosition, MemoryStore};
+use crate::store::{BlockStore, EnvelopePosition, MemoryStore, config_history};
 use crate::time::{Monotonic, Now, WallTime};
 use crate::types::{BlockNumber, ChannelId};
 use crate::wire::CertificateChain;
 use bytes::Bytes;
+use ledgercast_crypto::SecretKey;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 const WALL_MS: u64 = 1_750_000_000_000;
@@ -38,6 +42,7 @@ struct Bench {
     held_commits: Vec<VerifiedBlock>,
     is_holding_lookups: bool,
     held_lookups: Vec<(ChannelId, EnvelopeId)>,
+    configs: Vec<Arc<ChannelConfig>>,
 }
 
 impl Bench {
@@ -51,9 +56,20 @@ impl Bench {
         Self::on(chain, config, store)
     }
 
+    /// An orderer with several keys.
+    fn with_keys(chain: &Chain, keys: Vec<SecretKey>) -> Self {
+        let store = MemoryStore::new();
+        store.create_channel(chain.name(), chain.genesis()).unwrap();
+        Self::on_keys(chain, Config::default(), keys, store)
+    }
+
     fn on(chain: &Chain, config: Config, store: MemoryStore) -> Self {
+        Self::on_keys(chain, config, vec![chain.orderer().clone()], store)
+    }
+
+    fn on_keys(chain: &Chain, config: Config, keys: Vec<SecretKey>, store: MemoryStore) -> Self {
         let mut bench = Self {
-            sequencer: Sequencer::new(config.clone(), chain.orderer().clone()),
+            sequencer: Sequencer::new(config.clone(), keys),
             store,
             now: Now { monotonic: Monotonic::ZERO, wall: WallTime::from_millis(WALL_MS) },
             config,
@@ -67,6 +83,7 @@ impl Bench {
             held_commits: Vec::new(),
             is_holding_lookups: false,
             held_lookups: Vec::new(),
+            configs: Vec::new(),
         };
         bench.open(chain).unwrap();
         bench
@@ -82,7 +99,7 @@ impl Bench {
         let tip = self.store.height(channel).unwrap().tip().unwrap();
         let block = self.store.read(channel, tip).unwrap().unwrap();
         let open = OpenChannel {
-            config: chain.genesis().config().clone(),
+            config: config_history(&self.store, chain.genesis()).unwrap().current().clone(),
             tip: VerifiedBlock::from_store(block).unwrap().header().clone(),
             nonces: Nonces::recover(&self.store, channel, self.config.nonces_max).unwrap(),
         };
@@ -133,6 +150,7 @@ impl Bench {
                         false => self.commit(block),
                     }
                 }
+                Output::ConfigChanged { config, .. } => self.configs.push(config),
                 Output::SetTimer { channel, at } => {
                     self.timers.insert(channel, at);
                 }

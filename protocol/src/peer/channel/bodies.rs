@@ -5,6 +5,7 @@ use super::assembly::frame_bytes;
 use super::proving::StashedFrame;
 use super::step::Step;
 use super::window::{Slot, SlotBody};
+use crate::channel::{ChannelConfig, UpdateError};
 use crate::event::{Route, Source};
 use crate::job::Job;
 use crate::ledger::{BlockError, VerifiedBlock, VerifiedHeader};
@@ -14,6 +15,7 @@ use crate::types::{BlockNumber, MemberId};
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Channel {
     pub(super) fn on_frame(
@@ -123,7 +125,8 @@ impl Channel {
             slot.trace.body = Some((from, route, step.now.monotonic));
         }
         self.with_repair(step, repair::Input::Complete(number));
-        step.out.verify(Job::Body { from, header, body });
+        let config = self.config().clone();
+        step.out.verify(Job::Body { from, header, body, config });
     }
 
     pub(super) fn handle_judged_body(
@@ -132,6 +135,7 @@ impl Channel {
         from: Source,
         header: &VerifiedHeader,
         block: Result<VerifiedBlock, BlockError>,
+        update: Option<Result<Arc<ChannelConfig>, UpdateError>>,
     ) {
         let is_verifying = self.window.number_of(header.hash()).is_some_and(|number| {
             let slot = self.window.slot(number);
@@ -140,9 +144,15 @@ impl Channel {
         if !is_verifying {
             return;
         }
-        match block {
-            Ok(block) => self.handle_whole(step, from, block),
-            Err(error) => self.handle_false_body(step, from, header, error),
+        match (block, update) {
+            (Err(error), _) => self.handle_false_body(step, from, header, error),
+            (Ok(block), Some(Err(error))) => self.handle_refused_update(block, error),
+            (Ok(block), update) => {
+                if let Some(Ok(next)) = update {
+                    self.keep_update(block.number(), next);
+                }
+                self.handle_whole(step, from, block);
+            }
         }
     }
 

@@ -18,6 +18,9 @@ impl Channel {
     pub(super) fn commit_whole(&mut self, step: &mut Step<'_>) {
         while !self.is_stopped() && self.commits_in_flight < self.settings.commits_in_flight_max as u64 {
             let number = self.window.tip().number().saturating_add(self.commits_in_flight + 1);
+            if self.is_held_back(number) {
+                return;
+            }
             // Headers are linked to their neighbours when they get their slots; here the chain has no gap.
             let whole = match self.window.slot(number).map(Slot::body) {
                 Some(SlotBody::Verified(block)) => block.clone(),
@@ -35,7 +38,9 @@ impl Channel {
         {
             self.commits_in_flight = self.commits_in_flight.saturating_sub(1);
             self.handle_durable(step, slot, &block);
+            self.put_in_force(step, block.number());
         }
+        self.resume_deferred(step);
         let tip = self.window.tip().number();
         self.push_watch.on_committed(tip);
         self.with_dissemination(step, dissemination::Input::Committed(tip));

@@ -6,6 +6,7 @@ use super::questions::Answer;
 use super::step::Step;
 use super::window::tip_of;
 use crate::announce;
+use crate::channel::ChannelConfig;
 use crate::event::Source;
 use crate::job::Job;
 use crate::ledger::{BlockError, CertifiedHeader, VerifiedHeader};
@@ -58,13 +59,16 @@ impl Channel {
         for header in headers {
             let (hash, number) = (header.hash(), header.header.number());
             let is_known = self.window.number_of(hash).is_some() || !self.window.is_inside(number);
-            if !is_known && self.proving.admit(hash, source, is_history) {
+            if is_known || self.defer(step, &header, source) {
+                continue;
+            }
+            if self.proving.admit(hash, source, is_history) {
                 admitted.push(header);
             }
         }
         let is_any_new = !admitted.is_empty();
         if is_any_new {
-            step.out.verify(Job::Headers { from: source, config: self.config.clone(), headers: admitted });
+            step.out.verify(Job::Headers { from: source, config: self.config().clone(), headers: admitted });
         }
         is_any_new
     }
@@ -73,10 +77,18 @@ impl Channel {
         &mut self,
         step: &mut Step<'_>,
         source: Source,
+        config: &ChannelConfig,
         headers: Result<Vec<VerifiedHeader>, BlockError>,
     ) {
         match headers {
             Ok(headers) => {
+                let headers = match config.number() == self.config().number() {
+                    true => headers,
+                    false => {
+                        self.drop_superseded(step, &headers);
+                        Vec::new()
+                    }
+                };
                 for header in headers {
                     self.handle_proven(step, header, source);
                 }
@@ -92,9 +104,9 @@ impl Channel {
         self.proving.forget_source(source);
         match (source, error) {
             (Source::Orderer(source), _) => self.handle_false_feed(step, source, "false_header"),
-            // Wrong only under my config: somebody else may know a newer one.
+            // Of a config that was replaced: wrong by my chain, which may be longer than the sender's.
             (Source::Peer(member), BlockError::WrongConfig { .. }) => {
-                step.refuse("headers", "config_not_in_force", Some(member));
+                step.refuse("headers", "config_superseded", Some(member));
                 self.with_range_sync(step, range_sync::Input::Failed(member));
             }
             (Source::Peer(member), error) => {
@@ -168,9 +180,9 @@ impl Channel {
         }
     }
 
-    /// Whether no push is to be expected for a header that I had to ask for: somebody states to hold its block.
-    /// Without that it may be of a burst whose pushes are under way, and the newest one of an orderer may be so
-    /// new that nobody can have stated it yet.
+    /// Whether no push is to be expected for a header that I had to ask for: somebody states to hold its
+    /// block. Without that it may be of a burst whose pushes are under way, and the newest one of an orderer
+    /// may be so new that nobody can have stated it yet.
     fn is_history(&self, step: &Step<'_>, number: BlockNumber, source: Source) -> bool {
         let is_held = step.neighbours.iter().any(|it| it.claimed_height.next_block() > number);
         let is_orderers = matches!(source, Source::Orderer(_));

@@ -16,18 +16,23 @@
 //! header's. Nothing of a body is kept before its header is proven, but for a bounded stash while the proof
 //! is under way. Where a piece came from never matters, only whether it is right.
 //!
+//! A block that carries a config update ends what can be judged: headers above it wait (`deferred`) until it
+//! is durable and its config in force (`reconfiguring`).
+//!
 //! A question for headers that has no answer is answered with `Lacking` of a zero hash.
 
 mod assembly;
 mod bodies;
 mod claims;
 mod commits;
+mod deferred;
 mod feeding;
 mod headers;
 mod proving;
 mod push_watch;
 mod pushes;
 mod questions;
+mod reconfiguring;
 mod serve;
 mod serving;
 mod settings;
@@ -39,7 +44,7 @@ pub use settings::Settings;
 pub use window::EPOCH_BLOCKS;
 
 use crate::announce;
-use crate::channel::ChannelConfig;
+use crate::channel::{ChannelConfig, ConfigHistory, UpdateError};
 use crate::dissemination;
 use crate::event::BlockTrace;
 use crate::feed;
@@ -54,6 +59,7 @@ use crate::time::{Monotonic, Now};
 use crate::timer::ChannelTimer;
 use crate::types::{BlockNumber, FeedId, Height, MemberId, Neighbour, OrgId};
 use crate::wire::{ChannelMessage, Tip};
+use deferred::Deferred;
 use ledgercast_crypto::Digest;
 use proving::Proving;
 use push_watch::PushWatch;
@@ -61,7 +67,7 @@ use questions::Questions;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serving::Serving;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use step::Step;
 use window::Window;
@@ -82,6 +88,13 @@ pub enum Input {
         /// Who.
         from: MemberId,
         /// What; kinds that are not about blocks are refused.
+        message: ChannelMessage,
+    },
+    /// A member whose org was removed asks for blocks that it may still have.
+    FormerAsks {
+        /// Who.
+        from: MemberId,
+        /// What; a question within its right.
         message: ChannelMessage,
     },
     /// Headers or a body were judged.
@@ -144,6 +157,8 @@ pub enum Input {
     },
     /// The channel is left; comes last.
     Stop,
+    /// A config has removed my org, or named it again.
+    SetRemoved(bool),
     /// I lead my org from now on, or no longer.
     SetLeading(bool),
     /// A timer is due.
@@ -177,7 +192,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Channel {
     settings: Settings,
-    config: Arc<ChannelConfig>,
+    configs: ConfigHistory,
     me: MemberId,
     org: OrgId,
     window: Window,
@@ -192,6 +207,16 @@ pub struct Channel {
     serving: Serving,
     /// Blocks handed to the store and not answered.
     commits_in_flight: u64,
+    /// Headers that name a config which is not in force yet.
+    deferred: Deferred,
+    /// Configs that blocks above the tip bring; right by the one in force.
+    updates: BTreeMap<BlockNumber, Arc<ChannelConfig>>,
+    /// The lowest certified block whose update is not right.
+    refused_update: Option<(BlockNumber, UpdateError)>,
+    /// Members of removed orgs whose questions were taken.
+    former_askers: BTreeSet<MemberId>,
+    /// A config has removed my org: the orderers give it nothing more.
+    is_removed: bool,
     /// A commit failed: nothing new is taken in or stored until the process restarts.
     failure: Option<String>,
     /// Jobs that a full pool refused.
@@ -207,7 +232,7 @@ impl Channel {
     /// start of the tip's epoch. `seed` feeds every random choice.
     pub fn new(
         settings: Settings,
-        config: Arc<ChannelConfig>,
+        configs: ConfigHistory,
         tip: VerifiedHeader,
         epoch_start: VerifiedHeader,
         me: MemberId,
@@ -215,7 +240,7 @@ impl Channel {
         seed: [u8; 32],
     ) -> Self {
         let mut random = ChaCha8Rng::from_seed(seed);
-        let body_bytes_max = config.limits().body_bytes_max();
+        let body_bytes_max = configs.current().limits().body_bytes_max();
         Self {
             window: Window::new(
                 tip,
@@ -231,9 +256,14 @@ impl Channel {
             repair: repair::State::new(settings.repair.clone(), next_seed(&mut random)),
             range_sync: range_sync::State::new(settings.range_sync.clone(), next_seed(&mut random)),
             push_watch: PushWatch::new(settings.withhold_timeout),
-            feed: feed::State::new(settings.feed.clone(), config.channel(), me),
+            feed: feed::State::new(settings.feed.clone(), configs.current().channel(), me),
             serving: Serving::new(&settings),
             commits_in_flight: 0,
+            deferred: Deferred::new(settings.deferred_headers_max),
+            updates: BTreeMap::new(),
+            refused_update: None,
+            former_askers: BTreeSet::new(),
+            is_removed: false,
             failure: None,
             refused_jobs: VecDeque::new(),
             retry_at: None,
@@ -241,7 +271,7 @@ impl Channel {
             armed: timing::Armed::default(),
             counters: Counters::default(),
             settings,
-            config,
+            configs,
             me,
             org,
         }
@@ -249,13 +279,14 @@ impl Channel {
 
     /// Handles one input. `neighbours` are those with whom the channel can be discussed now.
     pub fn handle(&mut self, now: Now, input: Input, neighbours: &[Neighbour], out: &mut Outbox) {
-        let step = &mut Step { now, channel: self.config.channel(), neighbours, out };
+        let step = &mut Step { now, channel: self.config().channel(), neighbours, out };
         match input {
             Input::Start => self.handle_start(step),
             // What every step ends with looks at the neighbours.
             Input::NeighbourReady(_) | Input::StateChanged(_) => {}
             Input::NeighbourGone(member) => self.handle_gone(step, member),
             Input::Message { from, message } => self.on_message(step, from, message),
+            Input::FormerAsks { from, message } => self.on_former(step, from, message),
             Input::Judged(verdict) => self.handle_verdict(step, verdict),
             Input::Overloaded(job) => self.handle_overloaded(step, job),
             Input::Committed { through } => self.handle_committed(step, through),
@@ -269,6 +300,7 @@ impl Channel {
             Input::FeedOpened { feed } => self.with_feed(step, feed::Input::Opened(feed)),
             Input::FeedEnded { feed, cause } => self.with_feed(step, feed::Input::Ended { feed, cause }),
             Input::Stop => self.with_feed(step, feed::Input::Stop),
+            Input::SetRemoved(is_removed) => self.handle_removed(step, is_removed),
             Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
             Input::TimerDue(timer) => self.handle_timer(step, timer),
         }
@@ -303,8 +335,12 @@ impl Channel {
             return;
         }
         match verdict {
-            Verdict::Headers { from, config: _, headers } => self.handle_judged_headers(step, from, headers),
-            Verdict::Body { from, header, block } => self.handle_judged_body(step, from, &header, block),
+            Verdict::Headers { from, config, headers } => {
+                self.handle_judged_headers(step, from, &config, headers);
+            }
+            Verdict::Body { from, header, block, update } => {
+                self.handle_judged_body(step, from, &header, block, update);
+            }
             Verdict::Overloaded(job) => self.handle_overloaded(step, job),
             Verdict::Certificate { .. } | Verdict::Revocation { .. } | Verdict::Statement { .. } => {}
         }
@@ -314,6 +350,7 @@ impl Channel {
         self.window.forget_member(member);
         self.questions.forget(member);
         self.serving.forget(member);
+        self.former_askers.remove(&member);
         self.with_announce(step, announce::Input::NeighbourGone(member));
         self.with_repair(step, repair::Input::NeighbourGone(member));
         self.with_range_sync(step, range_sync::Input::NeighbourGone(member));
@@ -322,6 +359,11 @@ impl Channel {
     /// Number of durable blocks.
     pub fn height(&self) -> Height {
         self.window.tip().number().height()
+    }
+
+    /// The configs up to the one in force.
+    pub fn configs(&self) -> &ConfigHistory {
+        &self.configs
     }
 
     /// The newest durable block.

@@ -47,7 +47,7 @@ impl Channel {
         headers: Vec<CertifiedHeader>,
     ) {
         let is_asked = self.serving.end_header_read(asker, first);
-        if is_asked && step.is_neighbour(asker) {
+        if is_asked && self.may_answer(step, asker) {
             self.answer_headers(step, asker, first, headers);
         }
     }
@@ -97,7 +97,7 @@ impl Channel {
         block: Option<Block>,
     ) {
         for (asker, want) in self.serving.take_waiters(number) {
-            if step.is_neighbour(asker) {
+            if self.may_answer(step, asker) {
                 let same = block.as_ref().filter(|block| block.header.hash() == want.tip.header_hash);
                 self.answer_body(step, asker, want, same.map(|block| block.body.clone()));
             }

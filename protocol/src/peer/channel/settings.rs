@@ -24,6 +24,9 @@ pub struct Settings {
     /// Copies of one header, from different sources, under verification at a time. Default 3 (guess: two
     /// liars).
     pub proving_copies_max: usize,
+    /// Headers that wait for a config which is not in force yet; above, the highest are dropped and asked
+    /// again. Default 512 (derived: two segments; the feed is ahead by fewer).
+    pub deferred_headers_max: usize,
     /// Commits handed to the store and not answered. Default 16 (guess).
     pub commits_in_flight_max: usize,
     /// Verifications of the channel that a full pool refused and that are tried again soon; further ones are
@@ -82,6 +85,7 @@ impl Default for Settings {
             stash_bytes_per_member: 4 * 1024 * 1024,
             proving_per_source: 512,
             proving_copies_max: 3,
+            deferred_headers_max: 512,
             commits_in_flight_max: 16,
             refused_jobs_max: 64,
             feed_blocks_max: 64,

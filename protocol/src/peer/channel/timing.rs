@@ -30,6 +30,7 @@ impl Channel {
             return;
         }
         self.commit_whole(step);
+        self.stop_before_refused_update(step);
         self.with_range_sync(step, range_sync::Input::Check);
         self.with_feed(step, feed::Input::Check);
         self.set_timers(step);
@@ -114,6 +115,7 @@ impl Channel {
             first_missing: linked.next(),
             next_proven: self.window.next_proven(linked),
             window_end: self.window.end(),
+            is_waiting: self.deferred.contains(linked.next()),
         };
         self.range_sync.handle(step.now, input, &context);
         let questions = self.range_sync.take_questions();

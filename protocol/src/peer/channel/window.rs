@@ -321,6 +321,24 @@ impl Window {
         }
     }
 
+    /// The config has changed at the tip: what was proven above it proves nothing. Gives the numbers dropped.
+    pub(super) fn drop_above_tip(&mut self, body_bytes_max: u64) -> Vec<BlockNumber> {
+        self.reserve_bytes = body_bytes_max;
+        self.arena_bytes_max = self.arena_bytes_max.max(body_bytes_max.saturating_mul(2));
+        let dropped: Vec<BlockNumber> = self.slots.keys().copied().collect();
+        for number in &dropped {
+            self.set_body(*number, SlotBody::Missing);
+            if let Some(slot) = self.slots.remove(number) {
+                self.numbers.remove(&slot.header.hash());
+            }
+        }
+        self.linked = self.tip.clone();
+        if self.epoch_start.number() > self.tip.number() {
+            self.epoch_start = self.tip.clone();
+        }
+        dropped
+    }
+
     /// The block above the tip is durable: its slot is taken out. `None` when it was not being committed.
     pub(super) fn advance(&mut self) -> Option<(Slot, VerifiedBlock)> {
         let number = self.tip.number().next();

@@ -3,7 +3,7 @@
 
 use super::Chain;
 use crate::ledger::{CertifiedHeader, EnvelopeId, VerifiedBlock};
-use crate::store::{BlockStore, EnvelopePosition, META_VALUE_BYTES_MAX, MetaKey, StoreError};
+use crate::store::{BlockStore, EnvelopePosition, META_VALUE_BYTES_MAX, MetaKey, StoreError, config_history};
 use crate::types::{BlockNumber, ChannelName, Height};
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
@@ -91,6 +91,7 @@ pub fn refuses_everything_for_an_unknown_channel(store: &dyn BlockStore) {
     assert_eq!(store.read(channel, BlockNumber::GENESIS), Err(unknown()));
     assert_eq!(store.read_header(channel, BlockNumber::GENESIS), Err(unknown()));
     assert_eq!(store.find_envelope(channel, id), Err(unknown()));
+    assert_eq!(store.config_blocks(channel), Err(unknown()));
 }
 
 /// Header, certificate and body come back as they were verified, a body of megabytes too.
@@ -217,6 +218,31 @@ pub fn finds_envelopes_by_id_in_their_channel_only(store: &dyn BlockStore) {
     let (id, _) = EnvelopePosition::all_of(&blocks[0]).nth(2).expect("it has three");
     let expected = EnvelopePosition { block: BlockNumber::new(1), index: 2 };
     assert_eq!(store.find_envelope(chain.channel(), id), Ok(Some(expected)));
+}
+
+/// Config blocks are listed in order, in force as the last one says, and forgotten with their channel.
+pub fn config_blocks_are_found_and_gone_with_their_channel(store: &dyn BlockStore) {
+    let (mut chain, mut other) = (created(store, 1), created(store, 2));
+    let names = ["second", "third"];
+    for name in names {
+        store.append(&chain.extend(2)).expect("they follow");
+        let block = chain.update(|config| config.name = name.to_owned(), &[]);
+        store.append(&[block]).expect("it follows");
+    }
+    store.append(&other.extend(1)).expect("it follows");
+
+    let history = config_history(store, chain.genesis()).expect("the configs are read");
+
+    let numbers = vec![BlockNumber::new(3), BlockNumber::new(6)];
+    assert_eq!(store.config_blocks(chain.channel()), Ok(numbers));
+    assert_eq!(store.config_blocks(other.channel()), Ok(Vec::new()));
+    assert_eq!(history.current().hash(), chain.config().hash());
+    assert_eq!((history.changed_at(), history.past().count()), (BlockNumber::new(6), 2));
+
+    store.remove_channel(chain.channel()).expect("it is held");
+    store.create_channel(chain.name(), chain.genesis()).expect("id and name are free");
+
+    assert_eq!(store.config_blocks(chain.channel()), Ok(Vec::new()));
 }
 
 /// Values are kept by key; a second one replaces the first; none is `None`, which an empty one is not.

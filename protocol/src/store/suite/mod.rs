@@ -7,7 +7,7 @@
 mod chain;
 mod facts;
 
-pub use chain::{Chain, Creator, VALIDITY};
+pub use chain::{Chain, Creator, VALIDITY, org_config};
 pub use facts::*;
 
 /// Writes one `#[test]` per fact of the suite. The argument names a function `fn(test: fn(&dyn BlockStore))`
@@ -30,6 +30,7 @@ macro_rules! block_store_suite {
             refuses_a_batch_of_two_channels,
             nothing_lies_above_the_tip,
             headers_are_read_alone,
+            config_blocks_are_found_and_gone_with_their_channel,
             finds_envelopes_by_id_in_their_channel_only,
             keeps_meta_values_and_replaces_them,
             refuses_meta_values_above_the_limit,

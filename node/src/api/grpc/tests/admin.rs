@@ -9,7 +9,7 @@ use ledgercast_protocol::wire::proto;
 use tonic::Code;
 
 fn join(name: &str, genesis: Option<proto::Block>) -> proto::JoinChannelRequest {
-    proto::JoinChannelRequest { name: name.to_owned(), genesis }
+    proto::JoinChannelRequest { name: name.to_owned(), genesis, newcomer: false }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::world::{DEADLINE, World};
 use crate::api::grpc::{AdminError, Administration, ChannelDirectory, ChannelTable, Submitted, Submitter};
 use bytes::Bytes;
 use ledgercast_crypto::OrgId;
-use ledgercast_protocol::channel::Genesis;
+use ledgercast_protocol::channel::{ConfigHistory, Genesis};
 use ledgercast_protocol::ledger::{Block, Envelope, EnvelopeId, VerifiedBlock};
 use ledgercast_protocol::ordering::SubmitAnswer;
 use ledgercast_protocol::store::suite::Chain;
@@ -86,7 +86,7 @@ impl FakeNode {
             held.iter().find(|held| held.genesis.channel() == channel).map(|held| held.height.as_u64());
         let mut table = self.table.lock().unwrap();
         if table.config(channel).is_some() != height.is_some() {
-            let channels = held.into_iter().map(|held| (held.name, Arc::clone(held.genesis.config())));
+            let channels = held.into_iter().map(|held| (held.name, ConfigHistory::new(&held.genesis)));
             *table = Arc::new(ChannelTable::new(channels));
         }
         drop(table);
@@ -127,7 +127,7 @@ impl ChannelDirectory for FakeNode {
 
 #[async_trait]
 impl Administration for FakeNode {
-    async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), AdminError> {
+    async fn join(&self, name: ChannelName, genesis: Genesis, _: bool) -> Result<(), AdminError> {
         if !genesis.config().is_member_org(self.own) {
             return Err(AdminError::NotEntitled("my org is no reader".to_owned()));
         }
@@ -216,6 +216,10 @@ impl BlockStore for Disk {
         envelope: EnvelopeId,
     ) -> Result<Option<EnvelopePosition>, StoreError> {
         self.store.find_envelope(channel, envelope)
+    }
+
+    fn config_blocks(&self, channel: ChannelId) -> Result<Vec<BlockNumber>, StoreError> {
+        self.store.config_blocks(channel)
     }
 
     fn put_meta(&self, key: MetaKey, value: &[u8]) -> Result<(), StoreError> {

@@ -31,7 +31,14 @@ fn free_address() -> SocketAddr {
 
 fn msp(org: &Org, name: &str, seed: u8) -> Msp {
     let Creator { certificate, key } = Creator::enrol(&org.authority, name, Role::Peer, [seed; 32]);
-    Msp { org: org.roots(), certificate, chain: Vec::new(), key, tls: Some(org.files()) }
+    Msp {
+        org: org.roots(),
+        certificate,
+        chain: Vec::new(),
+        key,
+        other_keys: Vec::new(),
+        tls: Some(org.files()),
+    }
 }
 
 fn protocol(address: SocketAddr, bootstrap: Option<SocketAddr>) -> PeerConfig {
@@ -84,7 +91,8 @@ impl RunningPeer {
         name: &str,
         genesis: proto::Block,
     ) -> Result<proto::ChannelStatus, tonic::Status> {
-        let request = proto::JoinChannelRequest { name: name.to_owned(), genesis: Some(genesis) };
+        let request =
+            proto::JoinChannelRequest { name: name.to_owned(), genesis: Some(genesis), newcomer: false };
         self.admin.join_channel(request).await.map(tonic::Response::into_inner)
     }
 

@@ -295,7 +295,8 @@ fn a_third_of_silent_relays_delays_nobody_beyond_the_bound() {
 #[test]
 fn relays_that_alter_bodies_are_blamed_and_all_honest_peers_deliver() {
     let mut net = Net::new(16);
-    net.make_blocks(2, 1000);
+    // Who relays is drawn per block: with so many, liars are among the relays.
+    net.make_blocks(16, 1000);
     net.set_wire(|from, _, message| match message {
         ChannelMessage::BodyFrame { header_hash, index, payload } if (1..=5).contains(&from) => {
             let payload = altered(payload);
@@ -304,9 +305,9 @@ fn relays_that_alter_bodies_are_blamed_and_all_honest_peers_deliver() {
         _ => Fate::Pass,
     });
     net.lead(0, true);
-    net.order(2);
+    net.order(16);
 
-    net.run_until_height(&net.all(), 3, Duration::from_secs(20));
+    net.run_until_height(&net.all(), 17, Duration::from_secs(20));
 
     let liars: Vec<MemberId> = (1..=5).map(|index| net.nodes[index].member).collect();
     let blamed: Vec<MemberId> = net.nodes.iter().flat_map(|it| &it.offences).map(|(who, _)| *who).collect();

@@ -145,12 +145,12 @@ impl Net {
 
     fn new_channel(&self, index: usize, org: OrgId, tip: &VerifiedBlock) -> Channel {
         let epoch = tip.number().as_u64() / super::super::EPOCH_BLOCKS * super::super::EPOCH_BLOCKS;
-        let config = self.chain.genesis().config().clone();
+        let configs = crate::channel::ConfigHistory::new(self.chain.genesis());
         let epoch_start = self.truth[epoch as usize].header().clone();
         let seed = [index as u8; 32];
         Channel::new(
             self.settings.clone(),
-            config,
+            configs,
             tip.header().clone(),
             epoch_start,
             member(index),
