@@ -38,6 +38,21 @@ pub(crate) fn log(event: &Event) {
             tracing::info!(issuer, %number, revoked, "revocation list in force");
         }
         Event::MemberLeft { member } => tracing::info!(peer = %member.short(), "member left"),
+        Event::DuplicateIdentity { member, incarnation, endpoints, is_me } => {
+            let [one, other] = endpoints.each_ref().map(|it| it.as_ref().map(ToString::to_string));
+            tracing::error!(peer = %member.short(), %incarnation, one, other, is_me,
+                "identity in use twice: a copied disk or a stolen key");
+        }
+        Event::DuplicateCleared { member, incarnation } => {
+            tracing::info!(peer = %member.short(), %incarnation, "a newer life ends the identity alarm");
+        }
+        Event::IncarnationRaised { incarnation } => {
+            tracing::warn!(%incarnation, "an earlier life of this peer was ahead of it");
+        }
+        Event::ClockSuspect { is_suspect: true, wrong, members } => {
+            tracing::error!(wrong, members, "this host's clock is suspect; nobody is evicted");
+        }
+        Event::ClockSuspect { .. } => tracing::info!("this host's clock agrees with the others again"),
         Event::Paused { lost } => {
             tracing::warn!(
                 ?lost,

@@ -49,6 +49,11 @@ struct ByLane {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByAlarm {
+    alarm: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByStage {
     channel: String,
     stage: &'static str,
@@ -99,6 +104,7 @@ pub struct Metrics {
     leader: Family<ByChannel, Gauge>,
     buffer: Family<ByChannel, Gauge>,
     members_alive: Gauge,
+    alarms: Family<ByAlarm, Gauge>,
 }
 
 fn stage_histogram() -> Histogram {
@@ -129,6 +135,7 @@ impl Default for Metrics {
             leader: Family::default(),
             buffer: Family::default(),
             members_alive: Gauge::default(),
+            alarms: Family::default(),
         };
         metrics.register();
         metrics
@@ -211,6 +218,11 @@ impl Metrics {
             "ledgercast_members_alive",
             "Live members of the network in this peer's view",
             self.members_alive.clone(),
+        );
+        registry.register(
+            "ledgercast_alarms",
+            "Alarms that stand: members whose identity is in use twice, and this host's clock",
+            self.alarms.clone(),
         );
     }
 
@@ -347,6 +359,15 @@ impl Metrics {
         view.channels.iter().for_each(|channel| self.set_gauges(channel));
         let alive = view.members.iter().filter(|member| matches!(member.status, MemberStatus::Alive)).count();
         self.members_alive.set(to_gauge(alive as u64));
+        let others = view.members.iter().filter(|member| member.duplicate.is_some()).count();
+        let duplicates = others as u64 + u64::from(view.duplicate.is_some());
+        let alarms = [
+            ("duplicate_identity", to_gauge(duplicates)),
+            ("clock_suspect", i64::from(view.is_clock_suspect)),
+        ];
+        for (alarm, count) in alarms {
+            self.alarms.get_or_create(&ByAlarm { alarm }).set(count);
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

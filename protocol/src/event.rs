@@ -91,6 +91,38 @@ pub enum Event {
         /// How many certificates it revokes.
         revoked: usize,
     },
+    /// A member's identity is in use twice: two alives that one process cannot have signed.
+    DuplicateIdentity {
+        /// Whose.
+        member: MemberId,
+        /// The newer of the two lives.
+        incarnation: Incarnation,
+        /// Where the two processes say that they are, as far as I may know.
+        endpoints: [Option<Endpoint>; 2],
+        /// Whether it is mine.
+        is_me: bool,
+    },
+    /// A newer life of the member cleared that alarm.
+    DuplicateCleared {
+        /// Whose.
+        member: MemberId,
+        /// The life that cleared it.
+        incarnation: Incarnation,
+    },
+    /// An earlier life of mine, which my disk does not remember, was ahead of me: I took a newer incarnation.
+    IncarnationRaised {
+        /// Mine, from now on.
+        incarnation: Incarnation,
+    },
+    /// Most members of most orgs look wrong by time, so that my own wall clock is suspect; or no longer.
+    ClockSuspect {
+        /// Whether it is suspect now.
+        is_suspect: bool,
+        /// How many members look wrong.
+        wrong: usize,
+        /// Of how many.
+        members: usize,
+    },
     /// My own process was paused or overloaded: that time counts as nobody's silence.
     Paused {
         /// How much time was lost.

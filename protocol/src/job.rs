@@ -7,8 +7,8 @@ use crate::event::Source;
 use crate::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
 use crate::types::{ChannelId, MemberId, SessionId};
 use crate::wire::{
-    Alive, CertificateChain, ChannelLeave, InternalEndpoint, Leadership, Leave, Signed, StateInfo, Statement,
-    Verified,
+    Alive, AliveRecord, CertificateChain, ChannelLeave, Conflict, InternalEndpoint, Leadership, Leave,
+    Signed, StateInfo, Statement, Verified,
 };
 use bytes::Bytes;
 use ledgercast_crypto::SignatureError;
@@ -81,6 +81,8 @@ pub enum SignedStatement {
     Alive(Signed<Alive>, Option<InternalEndpoint>),
     /// Good-bye.
     Leave(Signed<Leave>),
+    /// Two alives that exclude each other.
+    Conflict(Box<Conflict>),
     /// State of a channel.
     StateInfo(ChannelId, Signed<StateInfo>),
     /// A claim to lead.
@@ -96,12 +98,22 @@ pub enum VerifiedStatement {
     Alive(Verified<Alive>, Option<InternalEndpoint>),
     /// Good-bye.
     Leave(Verified<Leave>),
+    /// Two alives that exclude each other.
+    Conflict(Box<VerifiedConflict>),
     /// State of a channel.
     StateInfo(ChannelId, Verified<StateInfo>),
     /// A claim to lead.
     Leadership(ChannelId, Verified<Leadership>),
     /// Good-bye to a channel.
     ChannelLeave(ChannelId, Verified<ChannelLeave>),
+}
+
+/// A [`Conflict`] of which both signatures were checked. An internal endpoint is kept if its alive vouches
+/// for it.
+#[derive(Clone, Debug)]
+pub struct VerifiedConflict {
+    pub(crate) first: (Verified<Alive>, Option<InternalEndpoint>),
+    pub(crate) second: (Verified<Alive>, Option<InternalEndpoint>),
 }
 
 /// The answer to a [`Job`].
@@ -208,6 +220,7 @@ impl VerifiedStatement {
         match self {
             Self::Alive(alive, internal) => SignedStatement::Alive(alive.signed().clone(), internal.clone()),
             Self::Leave(leave) => SignedStatement::Leave(leave.signed().clone()),
+            Self::Conflict(conflict) => SignedStatement::Conflict(Box::new(conflict.to_wire())),
             Self::StateInfo(channel, state) => SignedStatement::StateInfo(*channel, state.signed().clone()),
             Self::Leadership(channel, claim) => SignedStatement::Leadership(*channel, claim.signed().clone()),
             Self::ChannelLeave(channel, leave) => {
@@ -217,12 +230,24 @@ impl VerifiedStatement {
     }
 }
 
+impl VerifiedConflict {
+    /// As it travels inside the org.
+    pub fn to_wire(&self) -> Conflict {
+        let record = |(alive, internal): &(Verified<Alive>, Option<InternalEndpoint>)| AliveRecord {
+            alive: alive.signed().clone(),
+            internal: internal.clone(),
+        };
+        Conflict { first: record(&self.first), second: record(&self.second) }
+    }
+}
+
 impl SignedStatement {
     /// Names these bytes with this signature.
     pub fn digest(&self) -> Digest {
         match self {
             Self::Alive(signed, _) => signed.digest(),
             Self::Leave(signed) => signed.digest(),
+            Self::Conflict(pair) => digest_of_records(&[&pair.first, &pair.second]),
             Self::StateInfo(_, signed) => signed.digest(),
             Self::Leadership(_, signed) => signed.digest(),
             Self::ChannelLeave(_, signed) => signed.digest(),
@@ -234,6 +259,7 @@ impl SignedStatement {
         match self {
             Self::Alive(..) => "alive",
             Self::Leave(_) => "leave",
+            Self::Conflict(_) => "conflict",
             Self::StateInfo(..) => "state_info",
             Self::Leadership(..) => "leadership",
             Self::ChannelLeave(..) => "channel_leave",
@@ -245,6 +271,7 @@ impl SignedStatement {
         match self {
             Self::Alive(signed, _) => signed.member(),
             Self::Leave(signed) => signed.member(),
+            Self::Conflict(pair) => pair.first.alive.member(),
             Self::StateInfo(_, signed) => signed.member(),
             Self::Leadership(_, signed) => signed.member(),
             Self::ChannelLeave(_, signed) => signed.member(),
@@ -260,11 +287,14 @@ impl SignedStatement {
             signed.verify(key, context)
         }
         Ok(match self {
-            Self::Alive(signed, internal) => {
-                let alive = check(signed, key, context)?;
-                let internal = internal.filter(|internal| internal.hash() == alive.statement().internal_hash);
+            Self::Alive(alive, internal) => {
+                let (alive, internal) = verify_record(AliveRecord { alive, internal }, key, context)?;
                 VerifiedStatement::Alive(alive, internal)
             }
+            Self::Conflict(pair) => VerifiedStatement::Conflict(Box::new(VerifiedConflict {
+                first: verify_record(pair.first, key, context)?,
+                second: verify_record(pair.second, key, context)?,
+            })),
             Self::Leave(signed) => VerifiedStatement::Leave(check(signed, key, context)?),
             Self::StateInfo(channel, signed) => {
                 VerifiedStatement::StateInfo(channel, check(signed, key, context)?)
@@ -277,4 +307,23 @@ impl SignedStatement {
             }
         })
     }
+}
+
+fn verify_record(
+    record: AliveRecord,
+    key: &PublicKey,
+    context: &[u8; 32],
+) -> Result<(Verified<Alive>, Option<InternalEndpoint>), SignatureError> {
+    let alive = record.alive.verify(key, context)?;
+    let internal = record.internal.filter(|internal| internal.hash() == alive.statement().internal_hash);
+    Ok((alive, internal))
+}
+
+fn digest_of_records(records: &[&AliveRecord]) -> Digest {
+    let digests = records.iter().flat_map(|record| {
+        let internal = record.internal.as_ref().map_or(Digest::ZERO, InternalEndpoint::hash);
+        [record.alive.digest(), internal]
+    });
+    let digests: Vec<Digest> = digests.collect();
+    Digest::of_parts(&digests.iter().map(|digest| &digest.as_bytes()[..]).collect::<Vec<_>>())
 }

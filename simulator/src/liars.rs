@@ -59,6 +59,15 @@ impl World {
         AliveRecord { alive, internal: None }
     }
 
+    /// Gives a node the key and certificate of another one of its org, as a copied disk does.
+    ///
+    /// # Panics
+    /// When their orgs differ: a mistake of the scenario.
+    pub fn copy_identity(&mut self, from: NodeId, to: NodeId) {
+        assert_eq!(self.nodes[from.0].org, self.nodes[to.0].org, "a copy is of the same org");
+        self.nodes[to.0].credentials = self.nodes[from.0].credentials.clone();
+    }
+
     /// True wall-clock time.
     pub fn wall(&self) -> WallTime {
         crate::clock::Clock::default().now(self.now, self.now).wall

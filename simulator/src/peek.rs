@@ -58,6 +58,7 @@ fn session_kind(field: u64) -> Option<&'static str> {
         "leave",
     ];
     match field {
+        12 => Some("conflict"),
         13 => Some("revocation_digest"),
         14 => Some("want_revocations"),
         15 => Some("revocations"),

@@ -7,8 +7,9 @@ use ledgercast_protocol::WallTime;
 use ledgercast_protocol::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence};
 use ledgercast_protocol::wire::{
-    Alive, AliveRecord, CertificateChain, ChannelLeave, ChannelMessage, Hello, InternalEndpoint, Leadership,
-    Leave, Message, Push, RevocationMark, Signed, StateInfo, Tip, WIRE_VERSION, WantBody, WantHeaders,
+    Alive, AliveRecord, CertificateChain, ChannelLeave, ChannelMessage, Conflict, Hello, InternalEndpoint,
+    Leadership, Leave, Message, Push, RevocationMark, Signed, StateInfo, Tip, WIRE_VERSION, WantBody,
+    WantHeaders,
 };
 
 const NETWORK: [u8; 32] = [1; 32];
@@ -67,13 +68,14 @@ fn header() -> CertifiedHeader {
     CertifiedHeader { header, certificate: Some(certificate) }
 }
 
-fn alive() -> AliveRecord {
+/// The wall time, in seconds, tells two of one order apart.
+fn alive(second: u64) -> AliveRecord {
     let internal = InternalEndpoint { salt: [8; 16], endpoint: "10.0.0.1:7051".parse().expect("endpoint") };
     let alive = Alive {
         member: member(9),
         incarnation: Incarnation::from_millis(1_750_000_000_000),
         sequence: Sequence::new(12),
-        wall_time: WallTime::from_millis(1_750_000_060_000),
+        wall_time: WallTime::from_millis(1_750_000_048_000 + 1000 * second),
         external_endpoint: Some("peer0.org1.example:7051".parse().expect("endpoint")),
         internal_hash: internal.hash(),
     };
@@ -117,7 +119,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("channels_none", Message::Channels(Vec::new())),
         ("certificates", Message::Certificates(vec![chain()])),
         ("want_certificates", Message::WantCertificates(vec![member(1), member(2)])),
-        ("alives", Message::Alives(vec![alive()])),
+        ("alives", Message::Alives(vec![alive(12)])),
         ("alive_digest", Message::AliveDigest(vec![mark(1), mark(2)])),
         ("want_alives", Message::WantAlives(vec![member(1)])),
         ("question", Message::Question { subject: mark(3), passed_on: true }),
@@ -125,6 +127,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("revocation_digest", Message::RevocationDigest(vec![list_mark])),
         ("want_revocations", Message::WantRevocations(vec![Digest::from_bytes([13; 32])])),
         ("revocations", Message::Revocations(vec![revocation_list()])),
+        ("conflict", Message::Conflict(Box::new(Conflict { first: alive(12), second: alive(13) }))),
         ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
         ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),
         ("want_states", on_channel(ChannelMessage::WantStates(vec![member(5)]))),

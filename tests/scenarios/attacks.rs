@@ -1,11 +1,11 @@
-//! What liars among the members achieve: A2, A4, A6.
+//! What liars among the members achieve: A2 to A4, A6; and what a wrong clock does: A20.
 
 use crate::actors::Alives;
 use crate::{Outcome, millis, nodes, seconds};
 use bytes::Bytes;
-use ledgercast_protocol::WallTime;
-use ledgercast_protocol::types::MemberId;
+use ledgercast_protocol::types::{Endpoint, MemberId};
 use ledgercast_protocol::wire::Message;
+use ledgercast_protocol::{Event, WallTime};
 use ledgercast_simulator::{NodeId, SentFrame, World};
 use std::collections::BTreeSet;
 
@@ -60,6 +60,126 @@ fn an_incarnation_beyond_the_skew_is_refused_and_the_owner_stays_a_member() -> O
         assert_eq!(world.refusals(*victim, "alive", "incarnation_in_future"), 3);
     }
     assert!(world.see_each_other(&nodes(0..6)));
+    Ok(())
+}
+
+/// A4: a peer whose disk is new, or a copy of an old one, and whose clock is behind its earlier life
+#[test]
+fn a_peer_that_is_installed_anew_with_a_slower_clock_rejoins_at_once() -> Outcome {
+    let mut world = World::builder(113).orgs(&[5]).build()?;
+    world.run_until("five see each other", seconds(20), |world| world.see_each_other(&nodes(0..5)))?;
+    let owner = NodeId(2);
+
+    world.crash(owner);
+    world.run_for(seconds(5))?;
+    world.set_clock_skew(owner, -120_000);
+    world.restart_empty(owner)?;
+
+    world.run_until("five see each other again", seconds(30), |world| world.see_each_other(&nodes(0..5)))?;
+    world.run_for(seconds(60))?;
+    assert!(world.see_each_other(&nodes(0..5)), "and it stays a member");
+    Ok(())
+}
+
+/// A3
+#[test]
+fn an_identity_in_use_twice_is_an_alarm_everywhere_within_an_interval_until_a_newer_life() -> Outcome {
+    let (owner, copy) = (NodeId(2), NodeId(5));
+    let mut world = World::builder(115)
+        .orgs(&[6, 3, 2])
+        .channel("trade", &[0, 1])
+        .channel("audit", &[1, 2])
+        .start_at(move |node| (node != copy).then_some(seconds(0)))
+        .build()?;
+    let running: Vec<NodeId> = world.node_ids().filter(|node| *node != copy).collect();
+    let (own, abroad, third) = (nodes(0..5), world.peers_of(1), world.peers_of(2));
+    world.run_until("the first two orgs see each other", seconds(20), |world| {
+        own.iter().chain(&abroad).all(|node| world.seen_by(*node).len() >= 7)
+    })?;
+
+    world.copy_identity(owner, copy);
+    world.restart(copy)?;
+    world.run_until("all that know the member have the alarm", seconds(5), |world| {
+        own.iter().chain([&copy]).all(|node| has_alarm(world, *node, owner, ":"))
+            && abroad.iter().all(|node| has_alarm(world, *node, owner, ".example:"))
+    })?;
+    world.run_for(seconds(60))?;
+    assert!(third.iter().all(|node| alarms(&world, *node) == 0), "a third org hears nothing of it");
+    for node in &running {
+        let is_accused = |event: &Event| matches!(event, Event::Offence { .. });
+        assert!(!world.events(*node).iter().any(|(_, event)| is_accused(event)), "{node} condemns somebody");
+    }
+
+    world.crash(copy);
+    world.crash(owner);
+    world.run_for(seconds(1))?;
+    world.restart(owner)?;
+    world.run_until("the alarm is cleared everywhere", seconds(10), |world| {
+        running.iter().all(|node| !has_alarm(world, *node, owner, ":"))
+    })?;
+    world.run_for(seconds(60))?;
+    assert!(running.iter().all(|node| !has_alarm(&world, *node, owner, ":")), "and stays so");
+    Ok(())
+}
+
+fn alarms(world: &World, node: NodeId) -> usize {
+    let is_alarm = |event: &Event| matches!(event, Event::DuplicateIdentity { .. });
+    world.events(node).iter().filter(|(_, event)| is_alarm(event)).count()
+}
+
+/// Whether a node's view shows the alarm, with two different endpoints of this kind.
+fn has_alarm(world: &World, node: NodeId, about: NodeId, kind: &str) -> bool {
+    let Some(view) = world.snapshot(node) else {
+        return false;
+    };
+    let about = world.member(about);
+    let duplicate = match view.member == about {
+        true => view.duplicate,
+        false => view.members.into_iter().find(|known| known.member == about).and_then(|it| it.duplicate),
+    };
+    duplicate.is_some_and(|[first, second]| {
+        let is_of_kind = |it: &Option<Endpoint>| it.as_ref().is_some_and(|it| it.as_str().contains(kind));
+        first != second && is_of_kind(&first) && is_of_kind(&second)
+    })
+}
+
+/// A20, the alarm: who is wrong by an hour says so itself, and in a network that it can hear only in part
+#[test]
+fn a_peer_with_a_wrong_clock_suspects_its_own_and_evicts_nobody() -> Outcome {
+    let wrong = NodeId(4);
+    // Five sessions of eleven: the rest is known by hearsay, which a wrong clock refuses.
+    let mut world = World::builder(116)
+        .orgs(&[6, 6])
+        .channel("trade", &[0, 1])
+        .configure(|_, config| config.session.sessions_wanted_max = 5)
+        .build()?;
+    world.run_until("all see each other", seconds(40), |world| world.see_each_other(&nodes(0..12)))?;
+    let suspicions = |world: &World, node: NodeId| {
+        let mut told = Vec::new();
+        for (_, event) in world.events(node) {
+            if let Event::ClockSuspect { is_suspect, .. } = event {
+                told.push(*is_suspect);
+            }
+        }
+        told
+    };
+
+    world.set_clock_skew(wrong, 3_600_000);
+    world.run_for(seconds(90))?;
+    assert_eq!(suspicions(&world, wrong), [true]);
+    assert!(world.snapshot(wrong).is_some_and(|view| view.is_clock_suspect));
+    let evicted = |(_, event): &&(_, Event)| matches!(event, Event::MemberEvicted { .. });
+    assert_eq!(world.events(wrong).iter().filter(evicted).count(), 0);
+
+    world.set_clock_skew(wrong, 0);
+    world.run_until("all see each other again, and nothing is suspect", seconds(60), |world| {
+        let is_suspect = world.snapshot(wrong).is_none_or(|view| view.is_clock_suspect);
+        !is_suspect && world.see_each_other(&nodes(0..12))
+    })?;
+    assert_eq!(suspicions(&world, wrong), [true, false]);
+    for node in nodes(0..12).into_iter().filter(|node| *node != wrong) {
+        assert_eq!(suspicions(&world, node), [], "{node} has the right time");
+    }
     Ok(())
 }
 

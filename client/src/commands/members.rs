@@ -32,6 +32,7 @@ pub(super) async fn run(arguments: Arguments, globals: &Globals, output: &mut Ou
         "session",
         "height",
         "incarnation",
+        "alarm",
     ];
     output.table(&values, &header, &rows)
 }
@@ -58,6 +59,7 @@ fn row(member: &MemberStatus) -> Vec<String> {
         if member.is_connected { "open".to_owned() } else { "-".to_owned() },
         if member.height == 0 { "-".to_owned() } else { member.height.to_string() },
         member.incarnation.to_string(),
+        or_dash(&member.alarm),
     ]
 }
 
@@ -76,5 +78,6 @@ fn describe(member: &MemberStatus) -> Value {
         "is_self": member.is_self,
         "is_connected": member.is_connected,
         "height": member.height,
+        "alarm": member.alarm,
     })
 }

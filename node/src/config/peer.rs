@@ -213,6 +213,7 @@ section! {
             news_partners_max: usize,
             digest_partners: usize,
             members_max: usize,
+            members_per_org_max: usize,
             answer_budget_per_second: u32,
             relayed_questions_max: usize,
         }

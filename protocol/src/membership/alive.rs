@@ -30,6 +30,7 @@ impl State {
         if self.has_left {
             return;
         }
+        self.outlive_silent(now, context, out);
         let entitled = self.who_may_know(self.own.org, self.own.external.is_some(), &[], context);
         if !entitled.is_empty() {
             self.sign_alive(now, context);
@@ -72,16 +73,9 @@ impl State {
         }
     }
 
-    fn sign_alive(&mut self, now: Now, context: &Context<'_>) {
+    pub(super) fn sign_alive(&mut self, now: Now, context: &Context<'_>) {
         self.sequence = self.sequence.next();
-        let alive = Alive {
-            member: self.own.member,
-            incarnation: self.incarnation,
-            sequence: self.sequence,
-            wall_time: now.wall,
-            external_endpoint: self.own.external.clone(),
-            internal_hash: self.own_internal.hash(),
-        };
+        let alive = self.statement_of((self.incarnation, self.sequence), now.wall);
         self.own_alive = Some(Verified::sign(alive, &self.network, context.key));
         self.own_signed_at = now.monotonic;
     }
@@ -130,11 +124,19 @@ impl State {
         out: &mut Outbox,
     ) {
         let member = alive.member();
+        if member == self.own.member {
+            return self.on_alive_in_my_name(now, alive, internal, from, context, out);
+        }
         let Some(org) = context.identities.org(member) else {
             return;
         };
-        self.marks.raise(alive.mark(), now.wall.max(alive.statement().wall_time));
         let internal = table::internal_for(&self.own, org, internal);
+        self.raise_excluded(now, &alive, internal.clone(), from, context, out);
+        if self.marks.order(member).is_some_and(|known| known >= alive.mark().order()) {
+            return;
+        }
+        self.clear_duplicate(member, alive.statement().incarnation, out);
+        self.marks.raise(alive.mark(), now.wall.max(alive.statement().wall_time));
         let news = match self.members.get(member) {
             None => Some(News::Joined),
             Some(entry) => news_of(entry, &alive),

@@ -41,6 +41,9 @@ pub struct Config {
     /// The most other members held, evicted ones included; beyond, the longest gone makes room, else a new
     /// one is refused. Guess: four times the largest network that we measure.
     pub members_max: usize,
+    /// The most other members held of one org; beyond, the longest gone of that org makes room, else a new
+    /// one is refused, so that one org cannot fill the table. Derived: a quarter.
+    pub members_per_org_max: usize,
     /// Work that one session may cause per second: a question counts 1, a digest or a want 8; more is refused
     /// and counted. Guess: ten times what an honest peer asks.
     pub answer_budget_per_second: u32,
@@ -67,6 +70,7 @@ impl Default for Config {
             evicted_retry_interval: Duration::from_secs(25),
             forget_after: Duration::from_secs(500),
             members_max: 4096,
+            members_per_org_max: 1024,
             answer_budget_per_second: 64,
             relayed_questions_max: 256,
         }

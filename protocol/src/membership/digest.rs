@@ -65,7 +65,14 @@ impl State {
             let known = self.marks.order(mark.member);
             let is_plausible = mark.incarnation.started_at() <= now.wall.saturating_add(skew)
                 || known.is_some_and(|(incarnation, _)| incarnation >= mark.incarnation);
-            mark.member != self.own.member && is_plausible && known.is_none_or(|known| known < mark.order())
+            let known = if mark.member == self.own.member {
+                // Newer than mine, it is of an earlier life or somebody else's.
+                Some((self.incarnation, self.sequence)).filter(|_| self.duplicate(mark.member).is_none())
+            } else {
+                known
+            };
+            let is_newer = known.is_none_or(|known| known < mark.order());
+            is_plausible && is_newer && (mark.member != self.own.member || known.is_some())
         };
         let mut wanted: Vec<MemberId> =
             theirs.values().filter(|mark| is_wanted(mark)).map(|mark| mark.member).collect();

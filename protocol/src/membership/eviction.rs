@@ -21,6 +21,7 @@ impl State {
         if let Some(lost) = self.awake.measure(now.monotonic) {
             out.event(Event::Paused { lost });
         }
+        self.judge_clock(out);
         let awake = self.awake.at(now.monotonic);
         let silent: Vec<MemberId> = self
             .members
@@ -32,11 +33,17 @@ impl State {
             self.judge(now, member, context, out);
         }
         self.members.forget(awake, self.config.forget_after);
+        let (members, me) = (&self.members, self.own.member);
+        self.duplicates.retain(|member| member == me || members.get(member).is_some());
         self.relays.expire(now.monotonic);
     }
 
     /// Asks about a silent member, or evicts it when the question brought nothing.
     pub(super) fn judge(&mut self, now: Now, member: MemberId, context: &Context<'_>, out: &mut Outbox) {
+        // What looks like silence may be what I refuse for its time.
+        if self.clocks.is_suspect() {
+            return;
+        }
         let awake = self.awake.at(now.monotonic);
         let Some(entry) = self.members.get(member).filter(|entry| entry.is_alive()) else {
             return;

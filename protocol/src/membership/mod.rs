@@ -5,20 +5,25 @@
 //! - News (joined, returned, restarted, left) is forwarded at once to a few; routine alives travel by digest.
 //! - Nobody is named to an org that may not know of it ([`Disclosure`]).
 //! - Silence is measured on my awake time. Before an eviction comes a question, to the member and to others.
+//! - Two alives of one member that one process cannot have signed are an alarm; see `duplicates`.
+//! - When most members of most orgs look wrong by time, my own clock is suspect, and I evict nobody.
 //! - A statement counts if it is above the member's high-water mark and its time is plausible. What comes on
 //!   its owner's own session is fresh by that fact.
 //!
 //! Limits: members, marks, awaited answers, and the work that a session may cause per second; see [`Config`].
 //!
-//! Resists: replay, also after a restart (A2); maximal incarnations (A4); slander, for nobody's word evicts
+//! Resists: replay, also after a restart (A2); copied disks and stolen keys are seen (A3); maximal
+//! incarnations, and clocks and disks of earlier lives (A4); slander, for nobody's word evicts
 //! (A5); withheld members, for any honest contact compares digests (A6); my own pauses (A20).
-//! Not yet: alarm on duplicate identities (A3), suspicion of my own clock, hash-chain ticks.
+//! Not yet: hash-chain ticks.
 
 mod alive;
 mod awake;
+mod clocks;
 mod config;
 mod digest;
 mod disclosure;
+mod duplicates;
 mod eviction;
 mod marks;
 mod question;
@@ -29,18 +34,22 @@ mod tests;
 
 pub use config::Config;
 pub use disclosure::Disclosure;
+pub use duplicates::Endpoints;
 pub use table::{MemberStatus, MemberView};
 
 use crate::budget::Budget;
 use crate::event::{Event, EvictionReason};
+use crate::job::VerifiedConflict;
 use crate::output::Outbox;
 use crate::sampling;
-use crate::time::{Monotonic, Now};
+use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
 use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
 use crate::wire::{Alive, InternalEndpoint, Leave, Verified};
 use awake::AwakeClock;
 use bytes::Bytes;
+use clocks::Clocks;
+use duplicates::Duplicates;
 use ledgercast_crypto::SecretKey;
 use marks::Marks;
 use question::Relays;
@@ -110,6 +119,15 @@ pub enum Input {
         /// Who sent it.
         from: MemberId,
     },
+    /// Two alives of one member that exclude each other, screened and verified.
+    Conflict {
+        /// The pair.
+        conflict: Box<VerifiedConflict>,
+        /// Who sent it.
+        from: MemberId,
+    },
+    /// A member's alive on its own session is older than what I hold of it.
+    Behind(MemberId),
     /// What another member has.
     Digest {
         /// Who.
@@ -150,11 +168,16 @@ pub struct State {
     own_internal: InternalEndpoint,
     own_alive: Option<Verified<Alive>>,
     own_signed_at: Monotonic,
+    started_at: WallTime,
     has_left: bool,
     members: Table,
     marks: Marks,
     restored_marks: Option<Bytes>,
     awake: AwakeClock,
+    clocks: Clocks,
+    duplicates: Duplicates,
+    /// The newest alive in my name that I did not sign, and when I heard it.
+    in_my_name: Option<((Incarnation, Sequence), Monotonic)>,
     relays: Relays,
     budget: Budget,
     gone: Vec<MemberId>,
@@ -177,15 +200,19 @@ impl State {
         random.fill_bytes(&mut salt);
         Self {
             own_internal: InternalEndpoint { salt, endpoint: own.internal.clone() },
-            members: Table::new(config.members_max),
+            members: Table::new(config.members_max, config.members_per_org_max),
             marks: Marks::new(config.members_max.saturating_mul(2)),
             restored_marks: marks,
             awake: AwakeClock::new(config.awake_lateness_max),
+            clocks: Clocks::default(),
+            duplicates: Duplicates::new(config.members_max, config.alive_interval),
+            in_my_name: None,
             relays: Relays::new(config.relayed_questions_max),
             budget: Budget::new(config.answer_budget_per_second),
             sequence: Sequence::default(),
             own_alive: None,
             own_signed_at: Monotonic::ZERO,
+            started_at: incarnation.started_at(),
             has_left: false,
             gone: Vec::new(),
             config,
@@ -201,13 +228,18 @@ impl State {
         match input {
             Input::Start => self.handle_start(now, out),
             Input::SessionReady(member) => self.handle_session_ready(now, member, context, out),
-            Input::SessionLost(member) => self.budget.forget(member),
             Input::Expelled(member, reason) => self.handle_expelled(now, member, reason, out),
+            Input::SessionLost(member) => {
+                self.budget.forget(member);
+                self.clocks.forget(member);
+            }
             Input::EndpointsRefused(member) => self.handle_endpoints_refused(now, member, context, out),
             Input::Alive { alive, internal, from } => {
                 self.on_alive(now, alive, internal, from, context, out);
             }
             Input::Leave { leave, from } => self.on_leave(now, &leave, from, context, out),
+            Input::Conflict { conflict, from } => self.raise(now, &conflict, from, context, out),
+            Input::Behind(member) => self.handle_behind(now, member, context, out),
             Input::Digest { from, marks } => self.on_digest(now, from, &marks, context, out),
             Input::Want { from, members } => self.on_want(now, from, &members, context, out),
             Input::Question { from, subject, passed_on } => {
@@ -225,6 +257,7 @@ impl State {
             out.event(Event::Refused { kind: "marks", reason: "malformed", member: None });
         }
         self.awake.start(now.monotonic);
+        self.started_at = now.wall;
         let first = sampling::spread(&mut self.random, self.config.alive_interval);
         out.set_timer(Timer::Alive, now.monotonic.saturating_add(first));
         out.set_timer(Timer::Awake, now.monotonic.saturating_add(self.config.awake_tick));
@@ -268,6 +301,11 @@ impl State {
             true => self.own.external.is_some(),
             false => self.members.get(member).is_some_and(|entry| entry.is_external()),
         }
+    }
+
+    /// The life of my process; a newer one is taken when an earlier life turns out to be ahead of it.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// My newest alive, if I have signed one.

@@ -19,13 +19,18 @@ impl State {
         context: &Context<'_>,
     ) -> Result<(), Refusal> {
         let statement = alive.statement();
+        if statement.member == self.own.member {
+            return self.screen_in_my_name(now, alive);
+        }
         let org = self.require_org(statement.member, context)?;
         self.require_right_to_tell(org, statement.external_endpoint.is_some(), from, context)?;
-        self.require_above_mark(alive.mark())?;
         self.require_plausible_time(now, statement, from)?;
+        if let Err(old) = self.require_above_mark(alive.mark()) {
+            let is_known = self.members.get(statement.member).map(|it| it.alive.signed()) == Some(alive);
+            return if is_known { Err(old) } else { self.screen_excluded(now, alive, old) };
+        }
         match self.members.get(statement.member) {
-            None if !self.members.has_room() => Err(Refusal("members_full")),
-            None => Ok(()),
+            None => self.members.require_room(org),
             Some(_) if from == statement.member => Ok(()),
             Some(entry) => {
                 // What is older than the expiry already is no sign of life: it brings nobody back.
@@ -70,7 +75,7 @@ impl State {
         context.identities.org(member).ok_or(Refusal("unknown_identity"))
     }
 
-    fn require_right_to_tell(
+    pub(super) fn require_right_to_tell(
         &self,
         about: OrgId,
         is_external: bool,

@@ -2,6 +2,7 @@
 
 use super::Own;
 use crate::event::EvictionReason;
+use crate::refusal::Refusal;
 use crate::time::Monotonic;
 use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence};
 use crate::wire::{Alive, InternalEndpoint, Verified};
@@ -123,11 +124,12 @@ impl Entry {
 pub(super) struct Table {
     entries: BTreeMap<MemberId, Entry>,
     count_max: usize,
+    per_org_max: usize,
 }
 
 impl Table {
-    pub(super) fn new(count_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), count_max }
+    pub(super) fn new(count_max: usize, per_org_max: usize) -> Self {
+        Self { entries: BTreeMap::new(), count_max, per_org_max }
     }
 
     pub(super) fn get(&self, member: MemberId) -> Option<&Entry> {
@@ -146,19 +148,36 @@ impl Table {
         self.iter().filter(|(_, entry)| entry.is_alive())
     }
 
-    /// Whether a new member finds room, if need be that of one that is gone.
-    pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < self.count_max || self.longest_gone().is_some()
+    /// Whether a new member of an org finds room, if need be that of one that is gone.
+    pub(super) fn require_room(&self, org: OrgId) -> Result<(), Refusal> {
+        if self.count_of(org) >= self.per_org_max && self.longest_gone(Some(org)).is_none() {
+            Err(Refusal("org_members_full"))
+        } else if self.entries.len() >= self.count_max && self.longest_gone(None).is_none() {
+            Err(Refusal("members_full"))
+        } else {
+            Ok(())
+        }
     }
 
-    fn longest_gone(&self) -> Option<MemberId> {
+    fn count_of(&self, org: OrgId) -> usize {
+        self.entries.values().filter(|entry| entry.org == org).count()
+    }
+
+    /// Of all orgs, or of one.
+    fn longest_gone(&self, org: Option<OrgId>) -> Option<MemberId> {
         let gone = self.entries.iter().filter(|(_, entry)| !entry.is_alive());
+        let gone = gone.filter(|(_, entry)| org.is_none_or(|org| entry.org == org));
         gone.min_by_key(|(_, entry)| entry.gone).map(|(member, _)| *member)
     }
 
     pub(super) fn insert(&mut self, member: MemberId, entry: Entry) {
-        if self.entries.len() >= self.count_max && !self.entries.contains_key(&member) {
-            self.longest_gone().map(|gone| self.entries.remove(&gone));
+        if !self.entries.contains_key(&member) {
+            if self.count_of(entry.org) >= self.per_org_max {
+                self.longest_gone(Some(entry.org)).map(|gone| self.entries.remove(&gone));
+            }
+            if self.entries.len() >= self.count_max {
+                self.longest_gone(None).map(|gone| self.entries.remove(&gone));
+            }
         }
         self.entries.insert(member, entry);
     }

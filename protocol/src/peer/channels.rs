@@ -374,7 +374,7 @@ impl Peer {
     }
 
     pub(super) fn with_state_info(&mut self, now: Now, channel: ChannelId, input: state_info::Input) {
-        let (me, incarnation) = (self.member(), self.incarnation);
+        let (me, incarnation) = (self.member(), self.incarnation());
         let mentions = Mentions {
             org: self.own.identity.org,
             identities: &self.identities,
@@ -396,7 +396,7 @@ impl Peer {
     }
 
     pub(super) fn with_leadership(&mut self, now: Now, channel: ChannelId, input: leadership::Input) {
-        let (me, org, incarnation) = (self.member(), self.org(), self.incarnation);
+        let (me, org, incarnation) = (self.member(), self.org(), self.incarnation());
         let Some(joined) = self.channels.get_mut(&channel) else {
             return;
         };

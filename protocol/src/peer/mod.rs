@@ -58,7 +58,6 @@ use std::sync::Arc;
 pub struct Peer {
     config: PeerConfig,
     own: OwnIdentity,
-    incarnation: Incarnation,
     roster: Arc<Roster>,
     identities: Identities,
     sessions: Sessions,
@@ -128,7 +127,6 @@ impl Peer {
             random,
             outbox: Outbox::default(),
             ready_outputs: Vec::new(),
-            incarnation,
             config,
             own,
         };
@@ -180,7 +178,7 @@ impl Peer {
     }
 
     fn handle_start(&mut self, now: Now) {
-        let incarnation = Bytes::copy_from_slice(&self.incarnation.as_millis().to_be_bytes());
+        let incarnation = Bytes::copy_from_slice(&self.incarnation().as_millis().to_be_bytes());
         self.outbox.push(Output::Save { key: MetaKey::Incarnation, value: incarnation });
         self.with_membership(now, membership::Input::Start);
         for channel in self.channels.keys().copied().collect::<Vec<_>>() {
@@ -282,7 +280,7 @@ impl Peer {
 
     /// The life of this process.
     pub fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        self.membership.incarnation()
     }
 
     fn with_membership(&mut self, now: Now, input: membership::Input) {

@@ -40,7 +40,7 @@ impl Peer {
         let order = match is_dialer {
             true => {
                 self.dialed = self.dialed.saturating_add(1);
-                (self.incarnation, self.dialed)
+                (self.incarnation(), self.dialed)
             }
             false => (Incarnation::default(), 0),
         };

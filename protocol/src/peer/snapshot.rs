@@ -3,7 +3,7 @@
 use super::Peer;
 use crate::channel::Access;
 use crate::feed::SourceView;
-use crate::membership::MemberStatus;
+use crate::membership::{Endpoints, MemberStatus};
 use crate::time::Now;
 use crate::types::{
     BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, Neighbour, OrgId, Sequence,
@@ -24,6 +24,10 @@ pub struct Snapshot {
     pub org_name: String,
     /// The life of this process.
     pub incarnation: Incarnation,
+    /// Whether most members of most orgs look wrong by time, so that my own clock is suspect.
+    pub is_clock_suspect: bool,
+    /// If my own identity is in use twice: both endpoints.
+    pub duplicate: Option<Endpoints>,
     /// Names of all orgs that I know.
     pub org_names: BTreeMap<OrgId, String>,
     /// Other members, alive, evicted or gone.
@@ -55,6 +59,8 @@ pub struct MemberSnapshot {
     pub silent_for: Duration,
     /// Whether a session with it is open.
     pub is_connected: bool,
+    /// If its identity is in use twice: both endpoints.
+    pub duplicate: Option<Endpoints>,
 }
 
 /// An open session.
@@ -114,7 +120,9 @@ impl Peer {
             member: self.own.identity.member,
             org: self.own.identity.org,
             org_name: self.own.identity.org_name.clone(),
-            incarnation: self.incarnation,
+            incarnation: self.incarnation(),
+            is_clock_suspect: self.membership.is_clock_suspect(),
+            duplicate: self.membership.duplicate(self.member()).cloned(),
             org_names: self.roster.orgs().map(|(id, org)| (*id, org.name.clone())).collect(),
             members: self.member_snapshots(),
             sessions: self.session_snapshots(),
@@ -139,6 +147,7 @@ impl Peer {
                 status: view.status,
                 silent_for: view.silent_for,
                 is_connected: self.ready.contains_key(&view.member),
+                duplicate: self.membership.duplicate(view.member).cloned(),
             })
             .collect()
     }

@@ -12,7 +12,7 @@ use crate::offence::Offence;
 use crate::refusal::Refusal;
 use crate::time::Now;
 use crate::types::{ChannelId, MemberId, OrgId, SessionId};
-use crate::wire::{CERTIFICATES_MAX, Message};
+use crate::wire::{AliveRecord, CERTIFICATES_MAX, Message};
 use ledgercast_crypto::{Digest, SignatureError};
 
 impl Peer {
@@ -26,6 +26,7 @@ impl Peer {
             Message::WantCertificates(members) => self.on_want_certificates(from, &members),
             Message::Alives(records) => {
                 for record in records {
+                    self.note_time(now, from, &record);
                     self.take_in(now, from, SignedStatement::Alive(record.alive, record.internal));
                 }
             }
@@ -42,6 +43,7 @@ impl Peer {
             Message::RevocationDigest(marks) => self.on_revocation_digest(from, &marks),
             Message::WantRevocations(wanted) => self.on_want_revocations(now, from, &wanted),
             Message::Revocations(lists) => self.on_revocations(from, lists),
+            Message::Conflict(conflict) => self.take_in(now, from, SignedStatement::Conflict(conflict)),
             Message::Channel(channel, message) => self.on_channel_message(now, from, channel, message),
         }
     }
@@ -78,7 +80,11 @@ impl Peer {
         };
         let key = identity.public_key();
         if let Err(Refusal(reason)) = self.screen(now, from, &statement) {
-            return self.refuse(kind, reason, Some(from));
+            self.refuse(kind, reason, Some(from));
+            if kind == "alive" && reason == "stale" && from == statement.member() {
+                self.with_membership(now, membership::Input::Behind(from));
+            }
+            return;
         }
         match self.pending.admit_statement(from, statement.digest()) {
             Admission::Admitted => {
@@ -88,6 +94,16 @@ impl Peer {
             Admission::Pending => {}
             Admission::Full(reason) => self.refuse(kind, reason, Some(from)),
         }
+    }
+
+    fn note_time(&mut self, now: Now, from: MemberId, record: &AliveRecord) {
+        let context = membership::Context {
+            key: &self.own.key,
+            sessions: &self.ready,
+            identities: &self.identities,
+            shared_orgs: &self.shared_orgs,
+        };
+        self.membership.note_time(now, &record.alive, from, &context);
     }
 
     fn wait_for_certificate(&mut self, from: MemberId, statement: SignedStatement) {
@@ -113,7 +129,9 @@ impl Peer {
 
     fn context_of(&self, statement: &SignedStatement) -> [u8; 32] {
         match statement {
-            SignedStatement::Alive(..) | SignedStatement::Leave(_) => self.config.network,
+            SignedStatement::Alive(..) | SignedStatement::Leave(_) | SignedStatement::Conflict(_) => {
+                self.config.network
+            }
             SignedStatement::StateInfo(channel, _)
             | SignedStatement::Leadership(channel, _)
             | SignedStatement::ChannelLeave(channel, _) => *channel.as_bytes(),
@@ -126,6 +144,7 @@ impl Peer {
         match statement {
             SignedStatement::Alive(alive, _) => self.membership.screen_alive(now, alive, from, &context),
             SignedStatement::Leave(leave) => self.membership.screen_leave(now, leave, from, &context),
+            SignedStatement::Conflict(pair) => self.membership.screen_conflict(now, pair, from, &context),
             SignedStatement::StateInfo(channel, state) => {
                 self.require_channel_member(*channel, state.member())?;
                 self.joined(*channel)?.state_info.screen(now, state)
@@ -180,6 +199,9 @@ impl Peer {
             }
             VerifiedStatement::Leave(leave) => {
                 self.with_membership(now, membership::Input::Leave { leave, from });
+            }
+            VerifiedStatement::Conflict(conflict) => {
+                self.with_membership(now, membership::Input::Conflict { conflict, from });
             }
             VerifiedStatement::StateInfo(channel, state) => self.hand_over_state(now, channel, state, from),
             VerifiedStatement::Leadership(channel, claim) => self.hand_over_claim(now, channel, claim, from),

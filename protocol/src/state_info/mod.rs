@@ -234,15 +234,15 @@ impl State {
         }
     }
 
-    /// Signs my state anew if it changed and the last one is an interval old.
+    /// Signs my state anew if it, or my incarnation, changed and the last one is an interval old.
     fn refresh_own(&mut self, now: Now, context: &Context<'_>) {
         let Some(current) = self.current else {
             return;
         };
         let is_said = self.own.as_ref().is_some_and(|own| {
             let said = own.statement();
-            (said.tip_hash, said.height, said.first_block)
-                == (current.tip_hash, current.height, current.first_block)
+            (said.tip_hash, said.height, said.first_block, said.incarnation)
+                == (current.tip_hash, current.height, current.first_block, context.incarnation)
         });
         let is_recent = now.monotonic.saturating_since(self.own_signed_at) < self.config.interval;
         if is_said || (self.own.is_some() && is_recent) {

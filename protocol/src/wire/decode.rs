@@ -1,9 +1,11 @@
 //! Bytes to messages: every length, count and enum is checked before anything is kept.
 
-use super::message::{AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message};
-use super::message::{Push, RevocationMark, Tip, WantBody, WantHeaders};
+use super::message::{
+    AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message, Push,
+};
+use super::message::{RevocationMark, Tip, WantBody, WantHeaders};
 use super::{
-    BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
+    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
     REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, proto,
 };
 use crate::ledger::{CertifiedHeader, HeaderError};
@@ -45,6 +47,9 @@ pub enum DecodeError {
         /// The limit.
         max: usize,
     },
+    /// One process can have made both alives, or they are of two members.
+    #[error("the two alives do not exclude each other")]
+    NoConflict,
     /// An endpoint is none.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -139,6 +144,15 @@ fn alive_record(wire: proto::AliveRecord) -> Result<AliveRecord, DecodeError> {
 fn revocation_mark(wire: &proto::RevocationMark) -> Result<RevocationMark, DecodeError> {
     let number = RevocationNumber::from_bytes(&wire.number)?;
     Ok(RevocationMark { authority: digest("authority", &wire.authority)?, number })
+}
+
+fn conflict(wire: proto::Conflict) -> Result<Conflict, DecodeError> {
+    let first = alive_record(required("first", wire.first)?)?;
+    let second = alive_record(required("second", wire.second)?)?;
+    match Alive::exclude_each_other(&first.alive, &second.alive) {
+        true => Ok(Conflict { first, second }),
+        false => Err(DecodeError::NoConflict),
+    }
 }
 
 fn tip(wire: &proto::Tip) -> Result<Tip, DecodeError> {
@@ -256,6 +270,7 @@ impl Message {
                 let lists = bounded("revocations", list.lists, 1, REVOCATION_LISTS_MAX)?;
                 Self::Revocations(lists.into_iter().map(RevocationList::from_der).collect::<Result<_, _>>()?)
             }
+            Wire::Conflict(pair) => Self::Conflict(Box::new(conflict(pair)?)),
             Wire::Channel(frame) => {
                 let id = channel(&frame.channel)?;
                 Self::Channel(id, channel_message(required("channel", frame.message)?)?)

@@ -150,6 +150,10 @@ impl Message {
             Self::Revocations(lists) => Wire::Revocations(proto::RevocationList {
                 lists: lists.iter().map(|list| list.der().clone()).collect(),
             }),
+            Self::Conflict(conflict) => Wire::Conflict(proto::Conflict {
+                first: Some(alive_record(&conflict.first)),
+                second: Some(alive_record(&conflict.second)),
+            }),
             Self::Channel(id, message) => Wire::Channel(proto::ChannelFrame {
                 channel: channel(id),
                 message: Some(channel_message(message)),

@@ -43,6 +43,8 @@ pub enum Message {
     WantRevocations(Vec<Digest>),
     /// Revocation lists.
     Revocations(Vec<RevocationList>),
+    /// Proof that a member's identity is in use twice.
+    Conflict(Box<Conflict>),
     /// A message of a channel.
     Channel(ChannelId, ChannelMessage),
 }
@@ -130,6 +132,15 @@ pub struct AliveRecord {
     pub alive: Signed<Alive>,
     /// Inside the member's org only.
     pub internal: Option<InternalEndpoint>,
+}
+
+/// Two alives of one member that one process cannot have made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// One of them.
+    pub first: AliveRecord,
+    /// The other.
+    pub second: AliveRecord,
 }
 
 /// A member's endpoint inside its org.
@@ -232,6 +243,7 @@ impl Message {
             Self::RevocationDigest(_) => "revocation_digest",
             Self::WantRevocations(_) => "want_revocations",
             Self::Revocations(_) => "revocations",
+            Self::Conflict(_) => "conflict",
             Self::Channel(_, message) => message.kind(),
         }
     }
@@ -241,6 +253,7 @@ impl Message {
         match self {
             Self::Alives(records) => records.iter().map(|record| record.alive.statement().member).collect(),
             Self::Leave(leave) => vec![leave.statement().member],
+            Self::Conflict(conflict) => vec![conflict.first.alive.statement().member],
             Self::Channel(_, ChannelMessage::States(states)) => {
                 states.iter().map(|state| state.statement().member).collect()
             }

@@ -17,8 +17,8 @@ mod statement;
 
 pub use decode::DecodeError;
 pub use message::{
-    AliveRecord, CertificateChain, ChannelMessage, Hello, InternalEndpoint, Message, Push, RevocationMark,
-    Tip, WIRE_VERSION, WantBody, WantHeaders,
+    AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message, Push,
+    RevocationMark, Tip, WIRE_VERSION, WantBody, WantHeaders,
 };
 pub use signed::{Signed, Statement, Verified};
 pub use statement::{Alive, ChannelLeave, Leadership, Leave, StateInfo};

@@ -1,7 +1,7 @@
 //! The statements that members sign.
 
 use super::decode::{digest, member, opt_endpoint};
-use super::{DecodeError, Statement, proto};
+use super::{DecodeError, Signed, Statement, proto};
 use crate::time::WallTime;
 use crate::types::{BlockNumber, Endpoint, Height, Incarnation, Mark, MemberId, Sequence};
 use bytes::Bytes;
@@ -80,6 +80,20 @@ pub struct ChannelLeave {
     pub incarnation: Incarnation,
     /// Above every state info of that life.
     pub sequence: Sequence,
+}
+
+impl Alive {
+    /// Whether one process cannot have signed both: they have one order and different bytes, or the older
+    /// life spoke after the newer one had begun.
+    pub fn exclude_each_other(one: &Signed<Self>, other: &Signed<Self>) -> bool {
+        let (first, second) = (one.statement(), other.statement());
+        let (older, newer) =
+            if first.incarnation <= second.incarnation { (first, second) } else { (second, first) };
+        let is_one_order = one.mark() == other.mark();
+        let is_after_its_life =
+            older.incarnation < newer.incarnation && older.wall_time > newer.incarnation.started_at();
+        first.member == second.member && ((is_one_order && one.bytes() != other.bytes()) || is_after_its_life)
+    }
 }
 
 fn bytes(member: MemberId) -> Bytes {

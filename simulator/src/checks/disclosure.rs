@@ -160,6 +160,9 @@ fn mentions_of(frame: proto::Frame) -> Mentions {
         Some(frame::Message::Alives(list)) => list.alives.into_iter().for_each(|alive| found.alive(alive)),
         Some(frame::Message::AliveDigest(list)) => found.marks(list.marks),
         Some(frame::Message::Question(question)) => found.marks(question.subject),
+        Some(frame::Message::Conflict(pair)) => {
+            pair.first.into_iter().chain(pair.second).for_each(|alive| found.alive(alive));
+        }
         Some(frame::Message::Leave(signed)) => found.signed(&signed, What::Name),
         Some(frame::Message::Channel(frame)) => found.channel(frame.message),
         // They name CAs and serial numbers, no members.

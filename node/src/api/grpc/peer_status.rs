@@ -1,5 +1,6 @@
 //! A peer's view in the words of the public interface.
 
+use crate::api::operations::duplicate;
 use crate::network::SessionCounters;
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
@@ -60,6 +61,7 @@ pub(super) fn members(
         state: proto::MemberState::Alive.into(),
         incarnation: view.incarnation.as_millis(),
         is_self: true,
+        alarm: view.duplicate.as_ref().map(duplicate).unwrap_or_default(),
         height: channel.map_or(0, |channel| channel.height),
         ..proto::MemberStatus::default()
     };
@@ -98,6 +100,7 @@ fn member(other: &MemberSnapshot, view: &Snapshot, height: u64) -> proto::Member
         is_self: false,
         is_connected: other.is_connected,
         height,
+        alarm: other.duplicate.as_ref().map(duplicate).unwrap_or_default(),
     }
 }
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ledgercast_protocol::membership::Endpoints;
 use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use serde::Serialize;
 
@@ -34,18 +35,19 @@ pub struct Check {
 }
 
 impl Readiness {
-    /// Checks a view, channel by channel.
+    /// Checks a view: the peer itself where something is wrong with it, then channel by channel.
     pub fn check(&self, view: &Snapshot) -> Vec<Check> {
-        view.channels
-            .iter()
-            .map(|channel| {
+        let channels = view.channels.iter();
+        alarms(view)
+            .into_iter()
+            .chain(channels.map(|channel| {
                 let behind = channel.proven_height.saturating_sub(channel.height);
                 Check {
                     name: format!("channel:{}", channel.name),
                     is_passing: channel.failure.is_none() && behind <= self.blocks_behind_max,
                     detail: channel.failure.clone().unwrap_or_else(|| detail(channel)),
                 }
-            })
+            }))
             .collect()
     }
 }
@@ -57,6 +59,30 @@ fn detail(channel: &ChannelSnapshot) -> String {
         None if channel.is_newcomer => format!("no config so far names this org as reader; {height}"),
         None => height,
     }
+}
+
+/// What only an operator can mend.
+fn alarms(view: &Snapshot) -> Vec<Check> {
+    let clock = view.is_clock_suspect.then(|| Check {
+        name: "clock".to_owned(),
+        is_passing: false,
+        detail: "most members of most orgs have another time than this host; nobody is evicted".to_owned(),
+    });
+    let identity = view.duplicate.as_ref().map(|endpoints| Check {
+        name: "identity".to_owned(),
+        is_passing: false,
+        detail: duplicate(endpoints),
+    });
+    clock.into_iter().chain(identity).collect()
+}
+
+/// Says where the two processes of one identity are.
+pub(crate) fn duplicate(endpoints: &Endpoints) -> String {
+    let [one, other] = endpoints.each_ref().map(|endpoint| match endpoint {
+        Some(endpoint) => endpoint.as_str(),
+        None => "an unknown endpoint",
+    });
+    format!("its identity is in use twice, at {one} and at {other}")
 }
 
 /// The process answers.

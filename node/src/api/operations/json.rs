@@ -22,6 +22,7 @@ pub(super) fn member(view: &MemberSnapshot, all: &Snapshot) -> Value {
         "incarnation": view.incarnation.as_millis(),
         "silent_ms": millis(view.silent_for),
         "is_connected": view.is_connected,
+        "alarm": view.duplicate.as_ref().map(super::health::duplicate),
     })
 }
 
@@ -136,6 +137,25 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
             json!({ "issuer": issuer, "number": number.to_string(), "revoked": revoked }),
         ),
         Event::MemberLeft { member } => ("member_left", json!({ "member": member.to_string() })),
+        Event::DuplicateIdentity { member, incarnation, endpoints, is_me } => (
+            "duplicate_identity",
+            json!({
+                "member": member.to_string(),
+                "incarnation": incarnation.as_millis(),
+                "endpoints": endpoints.each_ref().map(|it| it.as_ref().map(ToString::to_string)),
+                "is_me": is_me,
+            }),
+        ),
+        Event::DuplicateCleared { member, incarnation } => (
+            "duplicate_cleared",
+            json!({ "member": member.to_string(), "incarnation": incarnation.as_millis() }),
+        ),
+        Event::IncarnationRaised { incarnation } => {
+            ("incarnation_raised", json!({ "incarnation": incarnation.as_millis() }))
+        }
+        Event::ClockSuspect { is_suspect, wrong, members } => {
+            ("clock_suspect", json!({ "is_suspect": is_suspect, "wrong": wrong, "members": members }))
+        }
         Event::Paused { lost } => ("paused", json!({ "lost_ms": millis(*lost) })),
         Event::Refused { kind, reason, member } => {
             ("refused", json!({ "kind": kind, "reason": reason, "member": member.map(|it| it.to_string()) }))

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use follower::ObservedFollower;
+pub(crate) use health::duplicate;
 pub use health::{Check, Readiness};
 pub use observed::Observed;
 pub use orderer::ObservedOrderer;

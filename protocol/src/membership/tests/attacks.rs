@@ -53,14 +53,18 @@ fn replayed_alives_resurrect_nobody_not_even_after_the_victim_forgot_or_restarte
     assert!(!world.sees(0, 3), "after the marks are gone");
 }
 
-/// A2: what the victim itself signed in an earlier life is nothing to it.
+/// A2: what the victim itself signed in this life or an earlier one is nothing to it.
 #[test]
-fn an_alive_about_myself_is_refused() {
+fn an_alive_of_my_own_past_is_refused() {
     let mut world = World::new(&[1; 2]);
     world.connect_all();
-    let alive = world.alive(0, world.wall().as_millis(), 99, world.wall().as_millis());
+    world.run_for(seconds(11));
+    let mark = world.nodes[0].state.own_mark().unwrap();
+    let (incarnation, sequence) = (mark.incarnation.as_millis(), mark.sequence.as_u64());
+    let wall = world.wall().as_millis();
 
-    assert_eq!(world.screen(0, &alive, 1), Err("about_me"));
+    assert_eq!(world.screen(0, &world.alive(0, incarnation - 1, u64::MAX, wall), 1), Err("about_me"));
+    assert_eq!(world.screen(0, &world.alive(0, incarnation, sequence - 1, wall), 1), Err("about_me"));
 }
 
 /// A4.
@@ -112,9 +116,12 @@ fn known_and_stale_alives_are_refused_before_verification() {
     let (incarnation, sequence) = (mark.incarnation.as_millis(), mark.sequence.as_u64());
     let wall = world.wall().as_millis();
 
-    assert_eq!(world.screen(0, &world.alive(2, incarnation, sequence, wall), 1), Err("known"));
+    let genuine = recorded(&world, 2).pop().unwrap();
+    let Message::Alives(genuine) = genuine else { panic!("recorded alives only") };
+
+    assert_eq!(world.screen(0, &genuine[0].alive, 1), Err("known"));
     assert_eq!(world.screen(0, &world.alive(2, incarnation, sequence - 1, wall), 1), Err("stale"));
-    assert_eq!(world.screen(0, &world.alive(2, incarnation - 1, u64::MAX, wall), 1), Err("stale"));
+    assert_eq!(world.screen(0, &world.alive(2, incarnation - 1, u64::MAX, incarnation), 1), Err("stale"));
 }
 
 /// A5: questions about a living member, however many, evict it nowhere.

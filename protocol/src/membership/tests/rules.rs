@@ -184,3 +184,16 @@ fn a_large_view_is_answered_in_frames_that_fit_a_control_lane() {
     }
     assert!(told >= 1_999);
 }
+
+#[test]
+fn one_org_cannot_fill_the_table() {
+    let config = Config { members_per_org_max: 2, ..Config::default() };
+    let mut world = World::with_config(&[1, 1, 2, 2, 2, 2], config);
+
+    world.connect_all();
+    world.run_for(seconds(12));
+
+    assert!(world.sees(0, 1));
+    assert_eq!((2..6).filter(|other| world.sees(0, *other)).count(), 2);
+    assert!(world.refusals.contains(&"org_members_full"));
+}

@@ -2,12 +2,13 @@
 //! event.
 
 use crate::event::Event;
+use crate::job::VerifiedConflict;
 use crate::membership::{Config, Context, Identities, Input, MemberStatus, Own, State};
 use crate::output::{Action, Outbox, Output};
 use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
 use crate::types::{Incarnation, MemberId, OrgId};
-use crate::wire::{Alive, Message, Signed, Verified};
+use crate::wire::{Alive, AliveRecord, Conflict, Message, Signed, Verified};
 use bytes::Bytes;
 use ledgercast_crypto::{Digest, PublicKey, SecretKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -273,6 +274,7 @@ impl World {
                     Err(refusal) => self.refusals.push(refusal.0),
                 }
             }
+            Message::Conflict(pair) => self.take_in_conflict(from, to, *pair),
             Message::AliveDigest(marks) => self.input(to, Input::Digest { from, marks }),
             Message::WantAlives(members) => self.input(to, Input::Want { from, members }),
             Message::Question { subject, passed_on } => {
@@ -286,11 +288,29 @@ impl World {
         let context = context(&self.nodes[to], &self.directory);
         if let Err(refusal) = self.nodes[to].state.screen_alive(self.instant(), &alive, from, &context) {
             self.refusals.push(refusal.0);
+            if refusal.0 == "stale" && from == alive.member() {
+                self.input(to, Input::Behind(from));
+            }
             return None;
         }
         self.verifications += 1;
         let key = self.directory.0[&alive.member()].1;
         alive.verify(&key, &NETWORK).ok()
+    }
+
+    fn take_in_conflict(&mut self, from: MemberId, to: usize, pair: Conflict) {
+        let context = context(&self.nodes[to], &self.directory);
+        if let Err(refusal) = self.nodes[to].state.screen_conflict(self.instant(), &pair, from, &context) {
+            return self.refusals.push(refusal.0);
+        }
+        self.verifications += 2;
+        let key = self.directory.0[&pair.first.alive.member()].1;
+        let verify = |record: AliveRecord| {
+            let alive = record.alive.verify(&key, &NETWORK).expect("valid");
+            (alive, record.internal)
+        };
+        let conflict = VerifiedConflict { first: verify(pair.first), second: verify(pair.second) };
+        self.input(to, Input::Conflict { conflict: Box::new(conflict), from });
     }
 
     pub(super) fn input(&mut self, index: usize, input: Input) {
