@@ -25,6 +25,7 @@ mod feeds;
 mod identities;
 mod liars;
 mod links;
+pub mod membership_figures;
 mod node;
 mod outputs;
 mod peek;

@@ -69,6 +69,11 @@ impl Traffic {
         self.sent.get(kind).copied().unwrap_or_default()
     }
 
+    /// What was sent, by kind.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Count)> + '_ {
+        self.sent.iter().map(|(kind, count)| (*kind, *count))
+    }
+
     /// What was sent of all kinds.
     pub fn total(&self) -> Count {
         self.sent.values().fold(Count::default(), |sum, count| Count {

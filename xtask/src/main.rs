@@ -8,6 +8,7 @@ mod input;
 mod interrupt;
 mod kill;
 mod load;
+mod membership;
 mod network;
 mod rocksdb_progress;
 mod screen;
@@ -30,6 +31,7 @@ enum Command {
     Bindings(bindings::Arguments),
     Devnet(devnet::Arguments),
     Kill(kill::Arguments),
+    Membership(membership::Arguments),
     Swarm(swarm::Arguments),
 }
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devnet(arguments) => devnet::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Membership(arguments) => membership::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Swarm(arguments) => swarm::run(&arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
