@@ -347,6 +347,9 @@ impl Core {
                     tracing::info!(%channel, %number, in_force, "config in force");
                     (self.on_config)(number, config);
                 }
+                Output::Halted { channel, cause } => {
+                    tracing::error!(%channel, cause, "the channel orders nothing more");
+                }
                 Output::SetTimer { channel, at } => {
                     self.timers.insert(channel, at);
                 }

@@ -34,6 +34,11 @@ pub(super) fn recover(
         tracing::info!(name = %held.name, %channel, height = %held.height, "ordering for a stored channel");
         recovered.push((held, configs));
     }
+    for (channel, status) in sequencer.statuses() {
+        if let Some(cause) = status.halted {
+            tracing::error!(%channel, cause, "a stored channel is served, nothing is ordered for it");
+        }
+    }
     Ok((sequencer, recovered))
 }
 

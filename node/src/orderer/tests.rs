@@ -221,6 +221,25 @@ async fn does_not_start_with_a_peers_certificate_or_a_channel_of_other_orderers(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn starts_without_the_key_that_an_update_has_named_and_says_why_it_does_not_order() {
+    let mut chain = Chain::new(1);
+    let bench = Bench::holding(&[&chain]);
+    let other = ledgercast_crypto::SecretKey::from_seed([77; 32]);
+    let key = Bytes::copy_from_slice(other.public().as_bytes());
+    bench.store.append(&[chain.update(|config| config.orderers[0].key = key, &[])]).expect("stored");
+
+    let node = bench.start(&chain).await.expect("starts");
+    let answer = submit(&node, chain.client(), chain.channel(), 1).await;
+
+    let refused = SubmitAnswer::Refused(SubmitRefusal::Unavailable { cause: String::new() });
+    assert_eq!(answer.kind(), refused.kind());
+    let halted = node.snapshot().await.expect("runs").channels[&chain.channel()].halted.clone();
+    assert!(halted.is_some_and(|cause| cause.contains("config 1") && cause.contains("keystore")));
+    assert_eq!(node.channels().config(chain.channel()).map(|config| config.number()), Some(1));
+    within("the stop", node.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn orders_for_a_channel_from_joining_to_leaving() {
     let chain = Chain::new(1);
     let bench = Bench::new();

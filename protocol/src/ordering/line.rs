@@ -37,6 +37,19 @@ pub(super) struct OwnKey {
 }
 
 impl OwnKey {
+    /// By which key this orderer can order alone under a config, or why it cannot.
+    pub(super) fn alone(config: &ChannelConfig, keys: &[SecretKey]) -> Result<Self, String> {
+        let (number, quorum) = (config.number(), config.quorum());
+        if quorum != 1 {
+            return Err(format!("config {number} asks for {quorum} orderers, this release orders alone"));
+        }
+        Self::find(config, keys).ok_or_else(|| {
+            format!(
+                "config {number} names no key of this orderer's keystore: put the key there and start again"
+            )
+        })
+    }
+
     /// The first orderer of the config whose key is among these.
     pub(super) fn find(config: &ChannelConfig, keys: &[SecretKey]) -> Option<Self> {
         config.orderers().iter().enumerate().find_map(|(index, orderer)| {
@@ -55,8 +68,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug)]
 pub(super) struct Line {
     config: Arc<ChannelConfig>,
-    /// Which orderer of the config this one is, and which of its keys that says.
-    signer: OwnKey,
+    /// Which orderer of the config this one is, and which of its keys that says; none: it is halted.
+    signer: Option<OwnKey>,
     /// The newest block made, durable or not.
     tip: VerifiedHeader,
     durable: Height,
@@ -104,13 +117,18 @@ struct InFlight {
 }
 
 impl Line {
+    /// Without a signer it orders nothing, for the cause that stands in its place.
     pub(super) fn new(
         config: Arc<ChannelConfig>,
-        signer: OwnKey,
+        signer: Result<OwnKey, String>,
         tip: VerifiedHeader,
         nonces: Nonces,
     ) -> Self {
         let durable = tip.number().height();
+        let (signer, halted) = match signer {
+            Ok(signer) => (Some(signer), None),
+            Err(cause) => (None, Some(cause)),
+        };
         Self {
             config,
             signer,
@@ -125,7 +143,7 @@ impl Line {
             nonces,
             timer: None,
             load: Load::default(),
-            halted: None,
+            halted,
         }
     }
 
@@ -294,10 +312,13 @@ impl Line {
     }
 
     fn make_block(&mut self, now: Now, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
-        let Some(key) = context.keys.get(self.signer.key) else {
-            return self.halt("the key that the config names is not in the keystore any more", out);
+        let signer = self.signer.and_then(|OwnKey { index, key }| {
+            let key = context.keys.get(key)?;
+            Some(Signer { index, key })
+        });
+        let Some(signer) = signer else {
+            return self.give_up("there is no key to sign blocks with", out);
         };
-        let signer = Signer { index: self.signer.index, key };
         match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
             Ok(block) => {
                 self.tip = block.header().clone();
@@ -306,7 +327,7 @@ impl Line {
                 out.push(Output::Commit(block.clone()));
                 self.follow_update(now, &block, context, out);
             }
-            Err(error) => self.halt(&format!("a block of our own is not right: {error}"), out),
+            Err(error) => self.give_up(&format!("a block of our own is not right: {error}"), out),
         }
     }
 
@@ -366,26 +387,14 @@ impl Line {
         let next = match next {
             Ok(next) => Arc::new(next),
             Err(error) => {
-                return self.halt_after_commits(&format!("a config of our own is not right: {error}"));
+                return self.give_up(&format!("a config of our own is not right: {error}"), out);
             }
         };
         self.config = Arc::clone(&next);
         out.push(Output::ConfigChanged { number: block.number(), config: Arc::clone(&next) });
-        match OwnKey::find(&next, context.keys) {
-            Some(signer) if next.quorum() == 1 => self.signer = signer,
-            Some(_) => {
-                let quorum = next.quorum();
-                return self.halt_after_commits(&format!(
-                    "config {} asks for {quorum} orderers, this release orders alone",
-                    next.number()
-                ));
-            }
-            None => {
-                return self.halt_after_commits(&format!(
-                    "config {} names no key of this orderer's keystore: put the key there and start again",
-                    next.number()
-                ));
-            }
+        match OwnKey::alone(&next, context.keys) {
+            Ok(signer) => self.signer = Some(signer),
+            Err(cause) => return self.give_up(&cause, out),
         }
         for queued in self.queue.take_all() {
             // It was decoded when it came.
@@ -437,9 +446,15 @@ impl Line {
         }
     }
 
-    /// Orders nothing more; what is on its way to the disk is still answered.
-    fn halt_after_commits(&mut self, cause: &str) {
-        self.halted.get_or_insert_with(|| cause.to_owned());
+    /// Orders nothing more and says why; what is on its way to the disk is still answered.
+    fn give_up(&mut self, cause: &str, out: &mut Vec<Output>) {
+        if self.halted.is_none() {
+            self.halted = Some(cause.to_owned());
+            out.push(Output::Halted { channel: self.config.channel(), cause: cause.to_owned() });
+        }
+        if self.in_flight.is_empty() {
+            self.halt(cause, out);
+        }
     }
 
     fn refuse(&mut self, waiting: Waiting, refusal: SubmitRefusal, out: &mut Vec<Output>) {

@@ -7,7 +7,8 @@
 //! bytes, or a time after its first envelope; a larger envelope gets a block of its own. A submission is
 //! acknowledged when its block is durable; the same envelope again gets the same answer, after a restart too.
 //! A config update gets a block of its own, certified under the config before it; what waits behind it is
-//! judged anew under the new one. Without a key that the new config names, the channel is ordered no more.
+//! judged anew under the new one. Without a key that the new config names, the channel is ordered no more: it
+//! is halted, after a restart too, until the key is there.
 //! A block that cannot be stored stops its channel until the process starts anew: what is on disk is not
 //! known then.
 //!
@@ -134,6 +135,13 @@ pub enum Output {
         /// The config.
         config: Arc<ChannelConfig>,
     },
+    /// Nothing more is ordered for a channel: an alarm.
+    Halted {
+        /// The channel.
+        channel: ChannelId,
+        /// Why, and what cures it.
+        cause: String,
+    },
     /// Call back at this time; replaces the channel's timer.
     SetTimer {
         /// The channel.
@@ -246,16 +254,21 @@ impl Sequencer {
         Self { config, keys, lines: BTreeMap::new() }
     }
 
-    /// Takes up a channel where its chain ends.
+    /// Takes up a channel where its chain ends. When an update has brought a config under which this orderer
+    /// cannot order alone, the channel is opened halted, as it was when the update came.
     ///
     /// # Errors
-    /// [`OpenError`] when this orderer cannot order for it alone.
+    /// [`OpenError`] when this orderer was never to order for it alone, or has no room.
     pub fn open(&mut self, open: OpenChannel) -> Result<(), OpenError> {
         let channel = open.config.channel();
         if open.tip.channel() != channel {
             return Err(OpenError::OtherTip { channel, found: open.tip.channel() });
         }
-        let signer = self.check(&open.config)?;
+        match self.check_config(&open.config) {
+            Err(OpenError::NotItsOrderer(_) | OpenError::Quorum { .. }) if open.config.number() > 0 => {}
+            checked => checked?,
+        }
+        let signer = OwnKey::alone(&open.config, &self.keys);
         self.lines.insert(channel, Line::new(open.config, signer, open.tip, open.nonces));
         Ok(())
     }
@@ -265,21 +278,17 @@ impl Sequencer {
     /// # Errors
     /// [`OpenError`] when it cannot.
     pub fn check_config(&self, config: &ChannelConfig) -> Result<(), OpenError> {
-        self.check(config).map(|_| ())
-    }
-
-    fn check(&self, config: &ChannelConfig) -> Result<OwnKey, OpenError> {
         let (channel, quorum, limit) = (config.channel(), config.quorum(), self.config.channels_max);
         if self.lines.contains_key(&channel) {
             return Err(OpenError::AlreadyOpen(channel));
         }
-        if quorum != 1 {
-            return Err(OpenError::Quorum { channel, quorum });
-        }
         if self.lines.len() >= limit {
             return Err(OpenError::TooMany { channel, limit });
         }
-        OwnKey::find(config, &self.keys).ok_or(OpenError::NotItsOrderer(channel))
+        if quorum != 1 {
+            return Err(OpenError::Quorum { channel, quorum });
+        }
+        OwnKey::find(config, &self.keys).map(|_| ()).ok_or(OpenError::NotItsOrderer(channel))
     }
 
     /// Gives a channel up; says whether it was open. What waits is answered as unavailable.

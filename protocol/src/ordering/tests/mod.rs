@@ -43,6 +43,8 @@ struct Bench {
     is_holding_lookups: bool,
     held_lookups: Vec<(ChannelId, EnvelopeId)>,
     configs: Vec<Arc<ChannelConfig>>,
+    /// Why channels were halted.
+    alarms: Vec<String>,
 }
 
 impl Bench {
@@ -84,6 +86,7 @@ impl Bench {
             is_holding_lookups: false,
             held_lookups: Vec::new(),
             configs: Vec::new(),
+            alarms: Vec::new(),
         };
         bench.open(chain).unwrap();
         bench
@@ -150,6 +153,7 @@ impl Bench {
                         false => self.commit(block),
                     }
                 }
+                Output::Halted { cause, .. } => self.alarms.push(cause),
                 Output::ConfigChanged { config, .. } => self.configs.push(config),
                 Output::SetTimer { channel, at } => {
                     self.timers.insert(channel, at);

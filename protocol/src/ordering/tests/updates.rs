@@ -129,19 +129,50 @@ fn signs_with_the_key_that_the_config_in_force_names() {
     assert_eq!(config_numbers(&bench), [(0, 1, true), (1, 1, false)]);
 }
 
+/// Has the orderer's key replaced by one that this bench does not have.
+fn take_the_key_away(bench: &mut Bench, chain: &mut Chain, second: &SecretKey) -> Ticket {
+    let key = Bytes::copy_from_slice(second.public().as_bytes());
+    update(bench, chain, |config| config.orderers[0].key = key)
+}
+
+fn halted(bench: &Bench) -> Option<String> {
+    bench.sequencer.statuses().next().and_then(|(_, status)| status.halted)
+}
+
 #[test]
 fn without_a_key_that_the_config_names_nothing_more_is_ordered_and_it_says_so() {
     let mut chain = Chain::new(1);
     let mut bench = Bench::new(&chain);
-    let key = Bytes::copy_from_slice(SecretKey::from_seed([78; 32]).public().as_bytes());
 
-    let ticket = update(&mut bench, &mut chain, |config| config.orderers[0].key = key);
+    let ticket = take_the_key_away(&mut bench, &mut chain, &SecretKey::from_seed([78; 32]));
     let after = bench.submit_payload(&chain, 1, b"nobody orders this");
 
     assert!(matches!(bench.answers[&ticket], SubmitAnswer::Accepted { .. }));
     assert!(matches!(bench.refusal(after), SubmitRefusal::Unavailable { .. }));
-    let (_, status) = bench.sequencer.statuses().next().unwrap();
-    assert!(status.halted.unwrap().contains("keystore"));
+    assert!(halted(&bench).is_some_and(|cause| cause.contains("keystore")));
+    assert_eq!(bench.alarms, [halted(&bench).unwrap()], "one alarm");
+}
+
+#[test]
+fn a_restart_without_the_key_in_force_opens_the_channel_halted_and_with_it_goes_on() {
+    let mut chain = Chain::new(1);
+    let second = SecretKey::from_seed([78; 32]);
+    let mut bench = Bench::new(&chain);
+    take_the_key_away(&mut bench, &mut chain, &second);
+
+    let mut bench = bench.restart(&chain);
+    let refused = bench.submit_payload(&chain, 1, b"nobody orders this");
+
+    assert!(matches!(bench.refusal(refused), SubmitRefusal::Unavailable { .. }));
+    assert!(halted(&bench).is_some_and(|cause| cause.contains("keystore")));
+
+    let keys = vec![chain.orderer().clone(), second];
+    let mut bench = Bench::on_keys(&chain, bench.config, keys, bench.store);
+    let ordered = bench.submit_payload(&chain, 1, b"the key is there");
+    bench.pass_timeout();
+
+    assert!(matches!(bench.answers[&ordered], SubmitAnswer::Accepted { .. }));
+    assert_eq!(halted(&bench), None);
 }
 
 #[test]
