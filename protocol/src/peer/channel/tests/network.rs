@@ -1,8 +1,9 @@
 //! Channels that talk to each other in virtual time: frames are encoded and decoded, verdicts are real.
 
 use super::super::{Channel, Input, Settings};
+use crate::channel::ConfigHistory;
 use crate::event::{BlockTrace, Event};
-use crate::job::Job;
+use crate::job::{Job, judge_update};
 use crate::ledger::{Block, VerifiedBlock};
 use crate::offence::Offence;
 use crate::output::{Action, Outbox, Output};
@@ -11,7 +12,7 @@ use crate::store::suite::Chain;
 use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::{ChannelTimer, Timer};
 use crate::types::{BlockNumber, FeedId, Height, Lane, MemberId, Neighbour, OrgId};
-use crate::wire::{ChannelMessage, Message};
+use crate::wire::{ChannelMessage, Message, proto};
 use ledgercast_crypto::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub(super) struct Net {
     pub(super) is_pool_full: bool,
     /// How many blocks the orderer has.
     pub(super) ordered: u64,
+    /// Whom nodes may answer though they are no neighbours.
+    pub(super) former: BTreeSet<MemberId>,
     settings: Settings,
     wire: Wire,
     queue: BTreeMap<(Monotonic, u64), (usize, Input)>,
@@ -99,6 +102,7 @@ impl Net {
             now: Monotonic::ZERO,
             is_pool_full: false,
             ordered: 1,
+            former: BTreeSet::new(),
             settings,
             wire: Box::new(|_, _, _| Fate::Pass),
             queue: BTreeMap::new(),
@@ -145,7 +149,12 @@ impl Net {
 
     fn new_channel(&self, index: usize, org: OrgId, tip: &VerifiedBlock) -> Channel {
         let epoch = tip.number().as_u64() / super::super::EPOCH_BLOCKS * super::super::EPOCH_BLOCKS;
-        let configs = crate::channel::ConfigHistory::new(self.chain.genesis());
+        let mut configs = ConfigHistory::new(self.chain.genesis());
+        for block in &self.truth[..=tip.number().as_u64() as usize] {
+            if let Some(Ok(next)) = judge_update(block, configs.current()) {
+                configs.apply(block.number(), next);
+            }
+        }
         let epoch_start = self.truth[epoch as usize].header().clone();
         let seed = [index as u8; 32];
         Channel::new(
@@ -217,6 +226,12 @@ impl Net {
             let block = self.chain.next(&[&payload]);
             self.truth.push(block);
         }
+    }
+
+    /// Makes a true block that changes the config; further blocks are under the new one.
+    pub(super) fn make_update(&mut self, change: impl FnOnce(&mut proto::ChannelConfig)) {
+        let block = self.chain.update(change, &[]);
+        self.truth.push(block);
     }
 
     /// The orderer has one more block; the feeds bring it.
@@ -299,7 +314,8 @@ impl Net {
             panic!("a frame that does not decode");
         };
         assert_eq!(channel, self.chain.channel());
-        assert!(self.nodes[from].neighbours.contains_key(&to), "sent to who is no neighbour");
+        let is_entitled = self.nodes[from].neighbours.contains_key(&to) || self.former.contains(&to);
+        assert!(is_entitled, "sent to who is no neighbour");
         self.nodes[from].sent.push((to, lane, message.clone()));
         let Some(index) = self.nodes.iter().position(|node| node.member == to) else {
             return;

@@ -1,0 +1,204 @@
+//! Config blocks in the window: what waits for them, what they make worthless, what they end.
+
+use super::network::member;
+use super::*;
+use crate::event::Event;
+use crate::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
+use crate::peer::channel::Input;
+use crate::types::{BlockNumber, MemberId};
+use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, WantHeaders};
+use bytes::Bytes;
+use ledgercast_crypto::Digest;
+use std::time::Duration;
+
+/// Longer than any proof, shorter than any question's patience.
+const MOMENT: Duration = Duration::from_millis(10);
+
+fn push(header: CertifiedHeader) -> ChannelMessage {
+    ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() })
+}
+
+/// A ghost pushes the header of a true block.
+fn push_header(net: &mut Net, ghost: MemberId, number: usize) {
+    let header = net.truth[number].header().certified().clone();
+    net.say(ghost, 0, push(header));
+    net.run_for(MOMENT);
+}
+
+/// A ghost pushes a true block.
+fn push_block(net: &mut Net, ghost: MemberId, number: usize) {
+    push_header(net, ghost, number);
+    let block = net.truth[number].clone();
+    for (index, chunk) in (0..).zip(block.body().bytes().chunks(BODY_FRAME_BYTES)) {
+        let payload = Bytes::copy_from_slice(chunk);
+        net.say(ghost, 0, ChannelMessage::BodyFrame { header_hash: block.header().hash(), index, payload });
+    }
+    net.run_for(MOMENT);
+}
+
+/// The header of a true block under another config's number, certified by the true orderer.
+fn under_config(net: &Net, number: usize, config_number: u64) -> CertifiedHeader {
+    let fields = net.truth[number].header().header().fields().clone();
+    let header = Header::new(HeaderFields { config_number, ..fields });
+    let (channel, orderer) = (net.chain.channel(), net.chain.orderer());
+    let certificate = Some(QuorumCertificate::sign(channel, header.hash(), 0, orderer));
+    CertifiedHeader { header, certificate }
+}
+
+/// One true block, then one that renames the channel, then two under the new config.
+fn with_an_update_in_block_two(settings: Settings) -> (Net, MemberId) {
+    let mut net = Net::with(1, 1, settings);
+    net.make_blocks(1, 100);
+    net.make_update(|config| config.name = "second".to_owned());
+    net.make_blocks(2, 100);
+    let ghost = net.add_ghost(0, 9, 0);
+    (net, ghost)
+}
+
+fn changes(net: &Net, node: usize) -> Vec<(u64, u64)> {
+    let change = |event: &Event| match event {
+        Event::ConfigChanged { number, config, .. } => Some((number.as_u64(), config.number())),
+        _ => None,
+    };
+    net.nodes[node].events.iter().filter_map(change).collect()
+}
+
+#[test]
+fn headers_of_a_later_config_wait_for_its_block_and_are_nobodys_offence() {
+    let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
+    for number in [4, 3] {
+        push_block(&mut net, ghost, number);
+    }
+    assert_eq!(net.nodes[0].jobs, 0, "nothing can be judged yet");
+
+    push_block(&mut net, ghost, 1);
+    assert_eq!((net.height(0), changes(&net, 0)), (2, vec![]));
+    push_block(&mut net, ghost, 2);
+
+    net.run_until_height(&[0], 5, Duration::from_millis(100));
+    assert_eq!(changes(&net, 0), [(2, 1)]);
+    assert_eq!(net.nodes[0].channel.config().name().as_str(), "second");
+    net.assert_no_offences();
+}
+
+#[test]
+fn a_header_with_fewer_blocks_below_it_than_config_changes_is_refused() {
+    let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
+
+    net.say(ghost, 0, push(under_config(&net, 1, 1)));
+    net.run_for(MOMENT);
+
+    assert!(net.nodes[0].refusals().contains("config_impossible"));
+    assert_eq!(net.nodes[0].jobs, 0);
+    net.assert_no_offences();
+}
+
+#[test]
+fn headers_that_wait_are_bounded_and_what_had_no_room_can_come_again() {
+    let settings = Settings { deferred_headers_max: 1, ..Settings::default() };
+    let (mut net, ghost) = with_an_update_in_block_two(settings);
+    for number in [4, 3] {
+        push_header(&mut net, ghost, number);
+    }
+    assert!(net.nodes[0].refusals().contains("deferred_full"));
+
+    for number in 1..=4 {
+        push_block(&mut net, ghost, number);
+    }
+
+    net.run_until_height(&[0], 5, Duration::from_millis(100));
+    net.assert_no_offences();
+}
+
+#[test]
+fn what_was_proven_above_a_config_block_under_the_config_before_it_is_dropped() {
+    let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
+    let forged = under_config(&net, 3, 0);
+    net.say(ghost, 0, push(forged));
+    net.run_for(MOMENT);
+    assert_eq!(net.nodes[0].jobs, 1, "it is right by the config in force");
+
+    for number in 1..=3 {
+        push_block(&mut net, ghost, number);
+    }
+
+    net.run_until_height(&[0], 4, Duration::from_millis(100));
+    assert!(net.nodes[0].refusals().contains("config_superseded"));
+    net.assert_no_offences();
+}
+
+#[test]
+fn a_certified_update_that_is_not_right_ends_the_channel_before_it() {
+    let mut net = Net::new(2);
+    net.make_blocks(1, 100);
+    let unsigned = net.chain.changed(|config| config.name = "mine".to_owned());
+    let block = net.chain.config_block(&unsigned);
+    net.truth.push(block);
+    net.make_blocks(2, 100);
+    net.lead(0, true);
+
+    net.order(4);
+    net.run_for(Duration::from_secs(5));
+
+    for index in [0, 1] {
+        let node = &net.nodes[index];
+        assert_eq!(net.height(index), 2);
+        assert!(node.channel.failure().is_some_and(|it| it.contains("signed by admins of 0 orgs")));
+        let refused = node.events.iter().filter(|event| matches!(event, Event::ConfigRefused { .. }));
+        assert_eq!(refused.count(), 1);
+    }
+    net.assert_no_offences();
+}
+
+#[test]
+fn the_orderers_of_a_new_config_are_followed_as_soon_as_it_is_in_force() {
+    let mut net = Net::new(1);
+    net.make_update(|config| config.orderers[0].endpoint = "second:7050".to_owned());
+    let endpoints = |net: &Net| -> Vec<String> {
+        let sources = net.nodes[0].channel.sources(net.now);
+        sources.iter().map(|source| source.target.endpoint.to_string()).collect()
+    };
+    net.lead(0, true);
+    assert_eq!(endpoints(&net), ["127.0.0.1:7050"]);
+
+    net.order(1);
+    net.run_until_height(&[0], 2, Duration::from_millis(100));
+
+    assert_eq!(endpoints(&net), ["second:7050"]);
+    let (_, next, _) = net.nodes[0].feed.expect("it streams from there");
+    assert_eq!(next, 2);
+}
+
+#[test]
+fn who_was_removed_asks_the_orderers_for_nothing_until_it_is_named_again() {
+    let mut net = Net::new(1);
+    net.lead(0, true);
+    assert!(net.nodes[0].feed.is_some());
+
+    net.input(0, Input::SetRemoved(true));
+    assert!(net.nodes[0].feed.is_none());
+    net.run_for(Duration::from_secs(30));
+    assert!(net.nodes[0].feed.is_none());
+
+    net.input(0, Input::SetRemoved(false));
+    assert!(net.nodes[0].feed.is_some());
+}
+
+#[test]
+fn a_former_reader_is_answered_and_its_statements_are_refused() {
+    let mut net = Net::new(1);
+    net.make_blocks(2, 100);
+    net.preload(0, 2);
+    let former = member(50);
+    net.former.insert(former);
+    let want = ChannelMessage::WantHeaders(WantHeaders { first: BlockNumber::new(1), count: 1 });
+    let announced = ChannelMessage::Announce(net.nodes[0].channel.tip());
+
+    net.input(0, Input::FormerAsks { from: former, message: want });
+    net.input(0, Input::FormerAsks { from: former, message: announced });
+    net.run_for(MOMENT);
+
+    let answers = net.nodes[0].sent_to(former, "headers");
+    assert!(matches!(answers[..], [ChannelMessage::Headers { headers, .. }] if headers.len() == 1));
+    assert!(net.nodes[0].refusals().contains("former_reader"));
+}
