@@ -5,6 +5,7 @@
 //! four.
 
 mod censor;
+mod channel_life;
 mod delivery;
 mod feeds;
 mod input;
