@@ -71,7 +71,7 @@ fn ten_blocks_reach_ten_peers_in_order_once_and_never_go_back() -> Outcome {
 
 #[test]
 fn a_burst_that_takes_seconds_reaches_ten_peers_by_push_alone() -> Outcome {
-    let mut world = settled(611, 10)?;
+    let mut world = settled(606, 10)?;
     world.set_links(LinkSettings { bits_per_second: 100_000_000, ..LinkSettings::lan() });
     let trade = world.channel("trade");
     let started = world.now();

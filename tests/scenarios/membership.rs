@@ -294,3 +294,15 @@ fn questions_about_a_living_member_harm_nobody() -> Outcome {
     assert!(world.see_each_other(&nodes(0..10)));
     Ok(())
 }
+
+#[test]
+fn of_peers_that_start_together_few_pairs_open_two_sessions() -> Outcome {
+    let mut world = World::builder(17).orgs(&[8, 8]).channel("trade", &[0, 1]).build()?;
+
+    world.run_until("sixteen see each other", seconds(5), |world| world.see_each_other(&nodes(0..16)))?;
+    world.run_for(seconds(5))?;
+
+    let (opened, pairs) = (world.traffic().of("hello").frames / 2, 16 * 15 / 2);
+    assert!(opened <= pairs * 5 / 4, "{opened} sessions were opened for {pairs} pairs");
+    Ok(())
+}

@@ -169,7 +169,10 @@ section! {
 section! {
     /// `[session]`.
     SessionSection => session::Config {
-        times { hello_timeout, dial_backoff_min, dial_backoff_max, certificate_check_interval, excess_max }
+        times {
+            hello_timeout, dial_backoff_min, dial_backoff_max, dial_patience, certificate_check_interval,
+            excess_max
+        }
         counts {
             held_frames_max: usize,
             dials_in_flight_max: usize,

@@ -326,6 +326,15 @@ impl State {
         due.filter_map(|(member, entry)| Some((member, entry.endpoint()?.clone()))).collect()
     }
 
+    /// Who is alive and says that it is reached there.
+    pub fn member_at(&self, endpoint: &Endpoint) -> Option<MemberId> {
+        let is_there = |entry: &table::Entry| {
+            let alive = entry.alive.statement();
+            alive.external_endpoint.as_ref() == Some(endpoint) || entry.endpoint() == Some(endpoint)
+        };
+        self.members.alive().find(|(_, entry)| is_there(entry)).map(|(member, _)| member)
+    }
+
     /// True for one alive interval at the end of each retry interval since the eviction.
     fn is_retry_due(&self, evicted_for: std::time::Duration) -> bool {
         let every = self.config.evicted_retry_interval.as_millis().max(1);

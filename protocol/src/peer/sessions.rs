@@ -15,7 +15,7 @@ use crate::timer::Timer;
 use crate::types::{Endpoint, Incarnation, Lane, MemberId, OrgId, SessionId};
 use crate::wire::{CertificateChain, Hello, Message, WIRE_VERSION};
 use bytes::Bytes;
-use ledgercast_crypto::{CertificateError, Identity, PublicKey, Role};
+use ledgercast_crypto::{CertificateError, Digest, Identity, PublicKey, Role};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Peer {
@@ -26,9 +26,6 @@ impl Peer {
         key: PublicKey,
         dialed: Option<Endpoint>,
     ) {
-        if let Some(endpoint) = &dialed {
-            self.dialing.connected(endpoint);
-        }
         let is_dialer = dialed.is_some();
         if key == self.own.identity.public_key() {
             if let Some(endpoint) = &dialed {
@@ -370,10 +367,11 @@ impl Peer {
         }
         let wanted = self.dial_targets(now);
         let mut room = self.dial_room();
-        let (ready, identities) = (&self.ready, &self.identities);
+        let (ready, identities, me) = (&self.ready, &self.identities, self.own.identity.member);
         let org_of = |target: &DialTarget| Some(identities.identity(target.member?)?.org);
         let has_session = |member| ready.contains_key(&member);
-        let due = self.dialing.due(now.monotonic, &wanted, has_session, |it| room.take(org_of(it)));
+        let dials_me = |member| member < me;
+        let due = self.dialing.due(now.monotonic, &wanted, has_session, dials_me, |it| room.take(org_of(it)));
         for target in due {
             let expect = target.member.and_then(|member| self.identities.identity(member));
             let expect = expect.map(Identity::public_key);
@@ -401,8 +399,9 @@ impl Peer {
             joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
         });
         let fixed = self.config.bootstrap.iter().cloned().chain(anchors);
-        let fixed = fixed.map(|endpoint| DialTarget { endpoint, member: None });
-        let members = self.membership.candidates_to_dial(now).into_iter();
+        let fixed =
+            fixed.map(|endpoint| DialTarget { member: self.membership.member_at(&endpoint), endpoint });
+        let members = self.in_dial_order(self.membership.candidates_to_dial(now)).into_iter();
         let members = members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member) });
         let mut seen = BTreeSet::new();
         // Members first: their key is known and checked; a fixed endpoint of the same address adds nothing.
@@ -410,6 +409,33 @@ impl Peer {
             .chain(fixed)
             .filter(|target| !mine.contains(&Some(&target.endpoint)) && seen.insert(target.endpoint.clone()))
             .collect()
+    }
+}
+
+impl Peer {
+    /// One of each org in turn, in an order that is another one at each peer: so that a view larger than my
+    /// number of sessions is kept in a part that no one else chooses alike, with all orgs in it.
+    fn in_dial_order(&self, members: Vec<(MemberId, Endpoint)>) -> Vec<(MemberId, Endpoint)> {
+        if members.len() <= self.config.session.sessions_wanted_max {
+            return members;
+        }
+        let me = self.member();
+        let rank = |member: MemberId| Digest::of_parts(&[me.as_bytes(), member.as_bytes()]);
+        let mut ranked: Vec<(Digest, MemberId, Endpoint)> =
+            members.into_iter().map(|(member, endpoint)| (rank(member), member, endpoint)).collect();
+        ranked.sort_unstable_by_key(|(rank, ..)| *rank);
+        let mut of_org: BTreeMap<Option<OrgId>, usize> = BTreeMap::new();
+        let mut in_turn: Vec<(usize, MemberId, Endpoint)> = ranked
+            .into_iter()
+            .map(|(_, member, endpoint)| {
+                let org = self.identities.identity(member).map(|identity| identity.org);
+                let turn = of_org.entry(org).or_default();
+                *turn += 1;
+                (*turn, member, endpoint)
+            })
+            .collect();
+        in_turn.sort_by_key(|(turn, ..)| *turn);
+        in_turn.into_iter().map(|(_, member, endpoint)| (member, endpoint)).collect()
     }
 }
 

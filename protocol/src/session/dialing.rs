@@ -38,21 +38,27 @@ impl Dialing {
     }
 
     /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
-    /// [`Dialing::connected`]; those that `takes_room` finds a place for. Endpoints that nobody wants any
+    /// [`Dialing::answered`]. To whom `dials_me` says that it dials first, I leave it for a while. Of those
+    /// that are due, those that `takes_room` finds a place for. Endpoints that nobody wants any
     /// more are forgotten, so the table stays as large as the list of wants.
     pub fn due(
         &mut self,
         now: Monotonic,
         wanted: &[DialTarget],
         has_session: impl Fn(MemberId) -> bool,
+        dials_me: impl Fn(MemberId) -> bool,
         mut takes_room: impl FnMut(&DialTarget) -> bool,
     ) -> Vec<DialTarget> {
+        let patience = now.saturating_add(self.config.dial_patience);
         let endpoints: BTreeSet<&Endpoint> = wanted.iter().map(|target| &target.endpoint).collect();
         self.attempts.retain(|endpoint, attempt| attempt.is_in_flight || endpoints.contains(endpoint));
         let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
         let mut due = Vec::new();
         for target in wanted {
-            let attempt = self.attempts.entry(target.endpoint.clone()).or_default();
+            let is_patient = target.member.is_some_and(&dials_me);
+            let first =
+                || Attempt { not_before: if is_patient { patience } else { now }, ..Attempt::default() };
+            let attempt = self.attempts.entry(target.endpoint.clone()).or_insert_with(first);
             let is_connected = target.member.or(attempt.answered_by).is_some_and(&has_session);
             let is_late_enough = attempt.not_before <= now;
             if is_connected || attempt.is_own || attempt.is_in_flight || !is_late_enough {
@@ -83,17 +89,11 @@ impl Dialing {
         }
     }
 
-    /// A session was opened to this endpoint.
-    pub fn connected(&mut self, endpoint: &Endpoint) {
-        if let Some(attempt) = self.attempts.get_mut(endpoint) {
-            attempt.is_in_flight = false;
-        }
-    }
-
     /// A member showed its certificate there: success, back-off starts anew. The shortest back-off still
     /// stands between two dials, so that a session which is closed at once costs no more.
     pub fn answered(&mut self, now: Monotonic, endpoint: &Endpoint, member: MemberId) {
         if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            attempt.is_in_flight = false;
             attempt.failures = 0;
             attempt.not_before = now.saturating_add(self.config.dial_backoff_min);
             attempt.answered_by = Some(member);
@@ -110,7 +110,8 @@ impl Dialing {
 
     /// This endpoint is my own: never dial it.
     pub fn is_mine(&mut self, endpoint: &Endpoint) {
-        self.attempts.entry(endpoint.clone()).or_default().is_own = true;
+        let attempt = self.attempts.entry(endpoint.clone()).or_default();
+        (attempt.is_own, attempt.is_in_flight) = (true, false);
     }
 
     /// When the next back-off ends; the caller looks again then.
@@ -145,15 +146,14 @@ mod tests {
         let mut now = at(0);
         let mut waits = Vec::new();
 
+        assert_eq!(dialing.due(now, &wanted, |_| false, |_| false, |_| true), wanted);
         for _ in 0..9 {
-            assert_eq!(dialing.due(now, &wanted, |_| false, |_| true), wanted);
             dialing.failed(now, &wanted[0].endpoint);
             let mut next = now;
-            while dialing.due(next, &wanted, |_| false, |_| true).is_empty() {
+            while dialing.due(next, &wanted, |_| false, |_| false, |_| true).is_empty() {
                 next = next.saturating_add(Duration::from_millis(500));
             }
             waits.push(next.saturating_since(now).as_millis());
-            dialing.connected(&wanted[0].endpoint);
             now = next;
         }
 
@@ -166,11 +166,33 @@ mod tests {
         let wanted = [target(1, Some(1)), target(2, Some(2))];
         let connected = wanted[1].member;
 
-        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| true);
-        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| true);
+        let first = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| false, |_| true);
+        let second = dialing.due(at(0), &wanted, |member| Some(member) == connected, |_| false, |_| true);
 
         assert_eq!(first, [wanted[0].clone()]);
         assert_eq!(second, []);
+    }
+
+    #[test]
+    fn who_dials_first_is_left_the_time_to_do_so() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, Some(1)), target(2, Some(2))];
+        let dials_me = |member| Some(member) == wanted[0].member;
+
+        assert_eq!(dialing.due(at(0), &wanted, |_| false, dials_me, |_| true), [wanted[1].clone()]);
+        assert_eq!(dialing.due(at(499), &wanted, |_| false, dials_me, |_| true), []);
+        assert_eq!(dialing.due(at(500), &wanted, |_| false, dials_me, |_| true), [wanted[0].clone()]);
+    }
+
+    #[test]
+    fn my_own_endpoint_takes_no_place_among_the_dials_under_way() {
+        let mut dialing = Dialing::new(Config { dials_in_flight_max: 1, ..Config::default() });
+        let wanted = [target(1, None), target(2, None)];
+
+        assert_eq!(dialing.due(at(0), &wanted, |_| false, |_| false, |_| true), [wanted[0].clone()]);
+        dialing.is_mine(&wanted[0].endpoint);
+
+        assert_eq!(dialing.due(at(0), &wanted, |_| false, |_| false, |_| true), [wanted[1].clone()]);
     }
 
     #[test]
@@ -178,11 +200,10 @@ mod tests {
         let mut dialing = Dialing::new(Config::default());
         let wanted = [target(1, None)];
         let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
-        dialing.due(at(0), &wanted, |_| false, |_| true);
-        dialing.connected(&wanted[0].endpoint);
+        dialing.due(at(0), &wanted, |_| false, |_| false, |_| true);
         dialing.answered(at(0), &wanted[0].endpoint, member);
 
-        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| true), []);
-        assert_eq!(dialing.due(at(1000), &wanted, |_| false, |_| true), wanted);
+        assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| false, |_| true), []);
+        assert_eq!(dialing.due(at(1000), &wanted, |_| false, |_| false, |_| true), wanted);
     }
 }

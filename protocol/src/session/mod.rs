@@ -10,8 +10,10 @@
 //! Rules: the certificate's key must be the one that the transport has proven; its role must be peer; its org
 //! must be mine or share a channel with me. A session that shows no certificate in time is closed. Of two
 //! sessions with one member the one whose dialer has the smaller id stays, of two of one dialer the one
-//! that it dialed later, which its hello says: both sides choose alike, so one stays. Bootstrap and anchor
-//! endpoints are dialed for ever with capped back-off.
+//! that it dialed later, which its hello says: both sides choose alike, so one stays. So the smaller id dials
+//! first, and the other waits a moment. Beyond `sessions_wanted_max` a peer keeps a part of the members,
+//! spread over the orgs and another one at each peer. Bootstrap and anchor endpoints are dialed for ever
+//! with capped back-off.
 //!
 //! Limits: sessions (the transport's), of them inbound ones per org, held frames per session, dial attempts
 //! in flight, and what a member may say per second ([`Rates`]).
@@ -39,6 +41,9 @@ pub struct Config {
     pub dial_backoff_min: Duration,
     /// Longest back-off between dials. Default 25 s, the reference system's reconnect interval.
     pub dial_backoff_max: Duration,
+    /// How long a member with a smaller id may take to dial me before I dial it: else both would dial at once
+    /// and one session end as a duplicate. Default 500 ms (guess: several slow round trips).
+    pub dial_patience: Duration,
     /// Dials under way at once. Default 32 (guess).
     pub dials_in_flight_max: usize,
     /// Sessions that we open ourselves at most. Default 64: a full mesh up to there.
@@ -92,6 +97,7 @@ impl Default for Config {
             held_frames_max: 64,
             dial_backoff_min: Duration::from_millis(500),
             dial_backoff_max: Duration::from_secs(25),
+            dial_patience: Duration::from_millis(500),
             dials_in_flight_max: 32,
             sessions_wanted_max: 64,
             sessions_inbound_per_org: 96,
