@@ -18,6 +18,23 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
 }
 
+/// The cargo that runs us, or the one on the path, in the workspace's folder.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    // What the cargo that runs us says of our own package would look like a change to build scripts that watch
+    // these names, and each run would compile the cryptography and all above it again.
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
+        if is_about_us {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 impl Binaries {
     /// Builds both programs with cargo, which shows its progress, and finds them.
     ///
@@ -41,23 +58,11 @@ pub fn build_benches(is_release: bool) -> Result<PathBuf, String> {
 
 /// Runs cargo's build and returns the programs that it names.
 fn build(arguments: &[&str]) -> Result<Vec<PathBuf>, String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command
-        .current_dir(workspace())
         .args(["build", "--locked", "--message-format", "json-render-diagnostics"])
         .args(arguments)
         .stderr(Stdio::inherit());
-    // What the cargo that runs us says of our own package would look like a change to build scripts that
-    // watch these names, and each run would compile the cryptography and all above it again.
-    for (name, _) in std::env::vars_os() {
-        let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
-            .iter()
-            .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
-        if is_about_us {
-            command.env_remove(name);
-        }
-    }
     let output = children::output(&mut command).map_err(|error| format!("cannot start cargo: {error}"))?;
     if !output.status.success() {
         return Err(format!("cargo build ended with {}", output.status));

@@ -107,9 +107,26 @@ impl Cluster {
     /// # Errors
     /// It cannot be started.
     pub fn spawn(&mut self, name: &str) -> Result<(), String> {
+        self.spawn_by(name, Command::new(&self.binaries.daemon))
+    }
+
+    /// Starts a node that can write no file beyond so many KiB, as if its disk were full then, and waits until
+    /// it answers. Needs a POSIX shell.
+    ///
+    /// # Errors
+    /// It ended, or does not answer; its last log lines are in the text.
+    pub fn start_with_file_limit(&mut self, name: &str, kibibytes: u32) -> Result<(), String> {
+        // A write beyond the limit fails instead of ending the process; the shell counts in 512 bytes.
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", u64::from(kibibytes) * 2);
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).arg(&self.binaries.daemon);
+        self.spawn_by(name, command)?;
+        self.wait_until_up(name)
+    }
+
+    fn spawn_by(&mut self, name: &str, mut command: Command) -> Result<(), String> {
         let node = self.node(name);
         let kind = if node.listen.is_some() { "peer" } else { "orderer" };
-        let mut command = Command::new(&self.binaries.daemon);
         command.arg(kind).arg("--home").arg(&node.home);
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         let process = Process::start(name, command, &self.log(name))?;

@@ -2,9 +2,12 @@
 //! waiting for conditions. Never sleeps and hopes; every process that it starts ends with it.
 
 pub mod binaries;
+pub mod chain;
 pub mod children;
 pub mod client;
 pub mod cluster;
+pub mod events;
+pub mod load;
 pub mod operations;
 pub mod process;
 pub mod proxy;

@@ -1,14 +1,14 @@
 //! `cargo xtask kill`: kill −9 of random processes under load, again and again; at the end nothing that was
 //! acknowledged is lost and nothing stands twice or in other bytes.
 
-use crate::chain::Chain;
 use crate::input::Payloads;
-use crate::load::{Answers, Load};
 use crate::network::{self, CHANNELS, DEADLINE, Network};
 use crate::screen::Screen;
 use anyhow::bail;
 use clap::Args;
 use ledgercast_tests::binaries::workspace;
+use ledgercast_tests::chain::Chain;
+use ledgercast_tests::load::{Answers, Load};
 use ledgercast_tests::wait::wait_for;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -2,12 +2,10 @@
 
 mod bench;
 mod bindings;
-mod chain;
 mod devnet;
 mod input;
 mod interrupt;
 mod kill;
-mod load;
 mod membership;
 mod network;
 mod rocksdb_progress;

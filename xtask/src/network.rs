@@ -3,13 +3,13 @@
 
 use crate::input::Payloads;
 use crate::interrupt::Interrupt;
-use crate::load::Load;
 use crate::rocksdb_progress::RocksdbProgress;
 use crate::screen::Screen;
 use anyhow::Context as _;
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::binaries::{Binaries, workspace};
 use ledgercast_tests::cluster::Cluster;
+use ledgercast_tests::load::{Lines, Load};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -65,9 +65,10 @@ impl Network {
     /// # Errors
     /// A client cannot be started.
     pub(crate) fn start_load(&mut self, payloads: Payloads, rate: f64) -> Result<(), String> {
-        let payloads = Arc::new(payloads);
+        let lines: Lines =
+            Arc::new(move |line| payloads.hex_line(usize::try_from(line).unwrap_or(usize::MAX)));
         for (channel, org) in CHANNELS {
-            self.loads.push(Load::start(&self.cluster, channel, org, payloads.clone(), rate)?);
+            self.loads.push(Load::start(&self.cluster, channel, org, lines.clone(), rate)?);
         }
         Ok(())
     }

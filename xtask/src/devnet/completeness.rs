@@ -2,8 +2,8 @@
 //! the same bytes at every entitled peer.
 
 use super::Story;
-use crate::chain::Chain;
 use crate::network::DEADLINE;
+use ledgercast_tests::chain::Chain;
 
 pub(super) fn run(story: &mut Story) -> Result<(), String> {
     for load in std::mem::take(&mut story.network.loads) {

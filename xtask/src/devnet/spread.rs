@@ -21,7 +21,7 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
         let peers = story.network.cluster.peers_on(channel);
         for peer in &peers {
             wait_for(&format!("{peer} to reach height {BLOCKS}"), DEADLINE, || {
-                story.network.loads.iter_mut().try_for_each(crate::load::Load::require_running)?;
+                story.network.loads.iter_mut().try_for_each(ledgercast_tests::load::Load::require_running)?;
                 let height = story.network.cluster.height(peer, channel)?;
                 stage.show(format!("{peer} is at height {height}"));
                 if height >= BLOCKS { Ok(()) } else { Err(format!("height {height}")) }

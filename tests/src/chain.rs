@@ -1,24 +1,25 @@
 //! A channel's whole chain as its peers serve it to clients: the same bytes from all, contiguous, and with
 //! every acknowledged envelope at its promised place, once.
 
+use crate::cluster::Cluster;
 use crate::load::Answers;
 use bytes::Bytes;
 use ledgercast_protocol::ledger::{Block, Envelope, VerifiedBlock};
-use ledgercast_tests::cluster::Cluster;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What was found.
-pub(crate) struct Chain {
+#[derive(Debug)]
+pub struct Chain {
     /// Header hashes, by block number.
-    pub(crate) hashes: Vec<String>,
+    pub hashes: Vec<String>,
     /// Envelopes after block 0.
-    pub(crate) envelopes: u64,
+    pub envelopes: u64,
     /// Peers that serve exactly these bytes.
-    pub(crate) peers: usize,
+    pub peers: usize,
     /// Bytes of the encoded blocks.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Chain {
@@ -26,7 +27,7 @@ impl Chain {
     ///
     /// # Errors
     /// The first thing that is not as it should be.
-    pub(crate) fn check(cluster: &Cluster, channel: &str, answers: &Answers) -> Result<Self, String> {
+    pub fn check(cluster: &Cluster, channel: &str, answers: &Answers) -> Result<Self, String> {
         let peers = cluster.peers_on(channel);
         let (first, others) = peers.split_first().ok_or_else(|| format!("{channel} has no peers"))?;
         let fetched = Fetched::fetch(cluster, first, channel)?;

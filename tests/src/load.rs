@@ -1,10 +1,9 @@
 //! A steady load on one channel: a user's `ledgercast submit CHANNEL - --hex` that gets lines at a rate and
 //! answers each with its place in the chain.
 
-use crate::input::Payloads;
-use ledgercast_tests::children;
-use ledgercast_tests::cluster::Cluster;
-use ledgercast_tests::wait::wait_for;
+use crate::children;
+use crate::cluster::Cluster;
+use crate::wait::wait_for;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,9 +18,14 @@ use std::time::{Duration, Instant};
 /// How long the last answers may take; the client itself gives up after a minute without any.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(70);
 
+/// The payload of a line by its number, in hex and with its end.
+pub type Lines = Arc<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
+
 /// A running load; dropped, it is killed.
-pub(crate) struct Load {
-    pub(crate) channel: String,
+#[derive(Debug)]
+pub struct Load {
+    /// The channel.
+    pub channel: String,
     child: Child,
     log: PathBuf,
     counts: Arc<Counts>,
@@ -29,21 +33,21 @@ pub(crate) struct Load {
     reader: Option<JoinHandle<Result<Answers, String>>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Counts {
     is_stopping: AtomicBool,
     accepted: AtomicU64,
 }
 
 /// What the orderer promised, as the client printed it.
-#[derive(Default)]
-pub(crate) struct Answers {
+#[derive(Debug, Default)]
+pub struct Answers {
     /// Lines that were handed to the client.
-    pub(crate) submitted: u64,
+    pub submitted: u64,
     /// Line → envelope id, block, index.
-    pub(crate) accepted: BTreeMap<u64, (String, u64, u64)>,
+    pub accepted: BTreeMap<u64, (String, u64, u64)>,
     /// Refusals, and lines that were answered twice.
-    pub(crate) wrong: Vec<String>,
+    pub wrong: Vec<String>,
 }
 
 impl Load {
@@ -51,11 +55,11 @@ impl Load {
     ///
     /// # Errors
     /// The client cannot be started.
-    pub(crate) fn start(
+    pub fn start(
         cluster: &Cluster,
         channel: &str,
         org: &str,
-        payloads: Arc<Payloads>,
+        lines: Lines,
         rate: f64,
     ) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot start the load on {channel}: {error}");
@@ -71,7 +75,7 @@ impl Load {
         let feeder = {
             let counts = counts.clone();
             let interval = Duration::from_secs_f64(1.0 / rate);
-            std::thread::spawn(move || feed(stdin, &payloads, interval, &counts))
+            std::thread::spawn(move || feed(stdin, &lines, interval, &counts))
         };
         let reader = {
             let counts = counts.clone();
@@ -81,11 +85,16 @@ impl Load {
         Ok(Self { channel: channel.to_owned(), child, log, counts, feeder, reader })
     }
 
+    /// How many lines were accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.counts.accepted.load(Ordering::Relaxed)
+    }
+
     /// Fails if the client has ended by itself.
     ///
     /// # Errors
     /// What it said last.
-    pub(crate) fn require_running(&mut self) -> Result<(), String> {
+    pub fn require_running(&mut self) -> Result<(), String> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
             ended => Err(format!("the load on {} ended ({ended:?}): {}", self.channel, self.said())),
@@ -93,14 +102,14 @@ impl Load {
     }
 
     fn said(&self) -> String {
-        ledgercast_tests::cluster::tail(&self.log)
+        crate::cluster::tail(&self.log)
     }
 
     /// Ends the input and waits for all answers.
     ///
     /// # Errors
     /// They do not come, or the client failed.
-    pub(crate) fn stop(mut self) -> Result<Answers, String> {
+    pub fn stop(mut self) -> Result<Answers, String> {
         self.counts.is_stopping.store(true, Ordering::Relaxed);
         let status = wait_for(&format!("the last answers on {}", self.channel), DRAIN_DEADLINE, || {
             let ended = self.child.try_wait().map_err(|error| error.to_string())?;
@@ -133,7 +142,10 @@ impl Drop for Load {
 
 impl Answers {
     /// Every line was accepted, once, under an id of its own.
-    pub(crate) fn require_complete(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// How many were not, and the first wrong answer.
+    pub fn require_complete(&self) -> Result<(), String> {
         if let Some(wrong) = self.wrong.first() {
             return Err(format!("{} wrong answers, the first: {wrong}", self.wrong.len()));
         }
@@ -152,12 +164,11 @@ impl Answers {
 
 /// Writes line after line until it is told to stop; lines that the client was not ready for are not caught
 /// up.
-fn feed(mut stdin: ChildStdin, payloads: &Payloads, interval: Duration, counts: &Counts) -> u64 {
+fn feed(mut stdin: ChildStdin, lines: &Lines, interval: Duration, counts: &Counts) -> u64 {
     let mut submitted = 0;
     let mut next = Instant::now();
     while !counts.is_stopping.load(Ordering::Relaxed) {
-        let line = payloads.hex_line(usize::try_from(submitted).unwrap_or(usize::MAX));
-        if stdin.write_all(&line).is_err() {
+        if stdin.write_all(&lines(submitted)).is_err() {
             // The client has ended; whoever waits for it says why.
             return submitted;
         }
