@@ -21,6 +21,11 @@ pub(crate) fn transactions(folder: &Path) -> (PathBuf, Vec<Vec<u8>>) {
     };
     let transactions: Vec<Vec<u8>> = text.lines().map(decode).collect();
     println!("{} transactions, {from}", transactions.len());
+    assert_eq!(transactions.len(), TRANSACTION_COUNT, "{from}");
+    if from == "generated" {
+        let sizes = || transactions.iter().map(Vec::len);
+        assert_eq!((sizes().min(), sizes().max()), (Some(SIZE_MIN), Some(SIZE_MAX)));
+    }
     let file = folder.join("transactions.hex");
     std::fs::write(&file, text).expect("write the transactions");
     (file, transactions)

@@ -3,6 +3,8 @@
 
 use crate::{DEADLINE, Network};
 use ledgercast_tests::client::Answer;
+use ledgercast_tests::events::EventStream;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Whether a text stands anywhere in the files below a folder.
@@ -45,18 +47,32 @@ fn nothing_of_a_channel_reaches_who_is_no_member_of_it() {
     // No two canaries share a run of four letters, so that compression of one cannot hide the other.
     let canaries = [("trade", "org1", "kq7vTRADEzp3xw9bm"), ("audit", "org3", "hf2jAUDITgd8ns5ct")];
 
+    let mut events: BTreeMap<String, EventStream> = network
+        .cluster
+        .peers()
+        .into_iter()
+        .map(|peer| {
+            let stream = EventStream::open(&network.cluster.node(&peer).operations).expect("it tells events");
+            (peer, stream)
+        })
+        .collect();
+
     for (channel, org, canary) in canaries {
         submit(&network, org, channel, canary);
         let peers = network.cluster.peers_on(channel);
         network.cluster.wait_for_height(&peers, channel, 2, DEADLINE).expect("all members have it");
     }
+    // A later block of their own channel: what is not in the events of non-members by then was not told.
+    for (channel, org, _) in canaries {
+        submit(&network, org, channel, "later");
+    }
 
     for (channel, _, canary) in canaries {
         let id = &network.cluster.summary().channels.iter().find(|it| it.name == channel).expect("it").id;
         let members = network.cluster.peers_on(channel);
-        for peer in network.cluster.peers() {
-            let store = network.cluster.node(&peer).home.join("data");
-            let is_member = members.contains(&peer);
+        for (peer, stream) in &mut events {
+            let store = network.cluster.node(peer).home.join("data");
+            let is_member = members.contains(peer);
             assert_eq!(
                 is_found_below(&store, canary.as_bytes()),
                 is_member,
@@ -65,10 +81,16 @@ fn nothing_of_a_channel_reaches_who_is_no_member_of_it() {
             if is_member {
                 continue;
             }
-            let log = std::fs::read_to_string(network.cluster.log(&peer)).expect("a log");
-            let operations = network.cluster.operations(&peer);
+            let log = std::fs::read_to_string(network.cluster.log(peer)).expect("a log");
+            let operations = network.cluster.operations(peer);
+            // Who is no member of one channel is a member of the other; block 2 of it is the later one.
+            let own =
+                &network.cluster.summary().channels.iter().find(|it| it.name != channel).expect("it").id;
+            let told =
+                stream.wait_for_line(&[own.as_str(), "\"block\":2"], DEADLINE).expect("its own channel");
             for word in [canary, id.as_str(), channel] {
                 assert!(!log.contains(word), "the log of {peer} names {word}");
+                assert!(!told.contains(word), "the events of {peer} name {word}");
                 for path in ["/channels", "/members", "/peers", "/metrics", "/readyz?verbose"] {
                     let (_, text) = operations.text(path).expect("it answers");
                     assert!(!text.contains(word), "{path} of {peer} names {word}");
@@ -122,6 +144,22 @@ fn a_foreign_channel_is_answered_like_one_that_does_not_exist() {
         assert_eq!(foreign.code, Some(3), "{server}: {}", foreign.stderr);
         assert_eq!(said(&foreign, "audit"), said(&unknown, "ghost"), "{server} tells them apart");
     }
+
+    for server in ["peer0.org1", "peer0.org2", "orderer0.orderer"] {
+        let at = network.cluster.node(server).api.clone();
+        for question in [["channel", "leave"], ["members", "--channel"]] {
+            let ask = |channel: &str| admin.run(&["--at", &at, question[0], question[1], channel]);
+            let (foreign, unknown) = (ask("audit").expect("it runs"), ask("ghost").expect("it runs"));
+            assert_ne!(foreign.code, Some(0), "{server} carries out {question:?}");
+            assert_eq!(
+                said(&foreign, "audit"),
+                said(&unknown, "ghost"),
+                "{server} tells them apart when asked to {question:?}"
+            );
+        }
+    }
+    let orderer = network.cluster.orderer().to_owned();
+    assert!(network.cluster.channel(&orderer, "audit").expect("it answers").is_some(), "audit goes on");
 
     let refused = network.cluster.join("peer0.org1", "audit").expect("it runs");
     assert_ne!(refused.code, Some(0), "a peer joined a channel that does not admit its org");

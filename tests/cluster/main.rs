@@ -6,19 +6,23 @@
 
 mod censor;
 mod channel_life;
+mod crash;
 mod delivery;
 mod feeds;
+mod full_disk;
 mod input;
 mod isolation;
 mod openssl;
 mod refusals;
+mod rejoin;
 mod shutdown;
 mod silence;
 
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::binaries::Binaries;
 use ledgercast_tests::cluster::Cluster;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use ledgercast_tests::load::Lines;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -33,6 +37,11 @@ struct Network {
     // Dropped after the cluster, whose processes write into it.
     _folder: TempDir,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Lines of hex that differ, for loads that go on until they are stopped.
+fn numbered_lines() -> Lines {
+    Arc::new(|number| format!("{number:032x}\n").into_bytes())
 }
 
 fn plan() -> Plan {

@@ -2,6 +2,7 @@
 
 use crate::Network;
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -74,6 +75,79 @@ fn bad_configuration_is_refused_at_start_with_cause_and_cure() {
         text.replace(&format!("listen = [\"{listen}\"]"), &format!("listen = [\"{taken}\"]"))
     });
     assert_refused(&start(&network, other), &["peer.toml", "[peer] listen", &taken, "in use"]);
+}
+
+#[test]
+fn an_address_in_use_is_refused_with_its_key_and_line() {
+    let network = Network::write(&[]);
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let taken = taken.local_addr().map(|address| (taken, address.to_string())).expect("an address");
+
+    for (name, file) in [("peer0.org1", "peer.toml"), ("orderer0.orderer", "orderer.toml")] {
+        let node = network.cluster.node(name);
+        for (section, address) in [("api", &node.api), ("operations", &node.operations)] {
+            let good = edit(&node.config, |text| {
+                text.replace(&format!("listen = {address:?}"), &format!("listen = {:?}", taken.1))
+            });
+            let is_section = |line: &str| line == format!("[{section}]");
+            let line = good.lines().position(is_section).expect("the section") + 2;
+
+            let refusal = start(&network, name);
+
+            let (key, line) = (format!("[{section}] listen"), format!("line {line}"));
+            assert_refused(&refusal, &[file, &line, &key, &taken.1, "in use", "choose another"]);
+            fs::write(&node.config, good).expect("write");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_refused_with_its_name() {
+    let network = Network::write(&[]);
+    let name = "peer0.org1";
+    let node = network.cluster.node(name);
+    let key = fs::read_dir(node.home.join("msp/keystore")).expect("keystore").next().expect("a key");
+    let files = [
+        node.config.clone(),
+        key.expect("entry").path(),
+        node.home.join("msp/signcerts/cert.pem"),
+        node.home.join("tls/server.key"),
+        node.home.join("tls/server.crt"),
+    ];
+    for file in files {
+        // Whoever runs this may read every file, but nobody can read a folder as one.
+        let aside = file.with_extension("aside");
+        fs::rename(&file, &aside).expect("rename");
+        fs::create_dir(&file).expect("a folder in its place");
+
+        let refusal = start(&network, name);
+
+        assert_refused(&refusal, &[&file.display().to_string(), "cannot read"]);
+        fs::remove_dir(&file).expect("remove");
+        fs::rename(&aside, &file).expect("rename");
+    }
+}
+
+#[test]
+fn keys_that_others_may_read_are_refused_with_the_command_that_helps() {
+    let network = Network::write(&[]);
+    for (name, key) in [
+        ("peer0.org1", "msp/keystore/key.pem"),
+        ("peer0.org1", "tls/server.key"),
+        ("orderer0.orderer", "msp/keystore/key.pem"),
+        ("orderer0.orderer", "tls/server.key"),
+    ] {
+        let file = network.cluster.node(name).home.join(key);
+        for mode in [0o640, 0o604] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("chmod");
+
+            let refusal = start(&network, name);
+
+            let text = format!("{mode:o}");
+            assert_refused(&refusal, &[&file.display().to_string(), &text, "chmod 600"]);
+        }
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("chmod");
+    }
 }
 
 #[test]
