@@ -2,6 +2,7 @@
 
 mod bench;
 mod bindings;
+mod check;
 mod devnet;
 mod input;
 mod interrupt;
@@ -27,6 +28,7 @@ struct Cli {
 enum Command {
     Bench(bench::Arguments),
     Bindings(bindings::Arguments),
+    Check(check::Arguments),
     Devnet(devnet::Arguments),
     Kill(kill::Arguments),
     Membership(membership::Arguments),
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Check(arguments) => check::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devnet(arguments) => devnet::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Membership(arguments) => membership::run(&arguments).map(|()| ExitCode::SUCCESS),
