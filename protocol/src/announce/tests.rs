@@ -28,7 +28,7 @@ impl Bench {
     /// Neighbours 0, 1, … in turn of each org.
     fn new(neighbours: usize, orgs: usize) -> Self {
         let key = SecretKey::from_seed([7; 32]);
-        let authority = Authority::create_with(key, "any", VALIDITY).unwrap();
+        let authority = Authority::reproducible(key, "any", VALIDITY).unwrap();
         let org = |index| OrgId::of(&format!("org{index}"), [authority.certificate()]);
         let orgs: Vec<OrgId> = (0..orgs).map(org).collect();
         let neighbours = (0..neighbours).map(|index| Neighbour {

@@ -24,7 +24,7 @@ fn member(index: usize) -> MemberId {
 impl Bench {
     /// Neighbours that claim these heights.
     fn new(heights: &[u64]) -> Self {
-        let authority = Authority::create_with(SecretKey::from_seed([7; 32]), "any", VALIDITY).unwrap();
+        let authority = Authority::reproducible(SecretKey::from_seed([7; 32]), "any", VALIDITY).unwrap();
         let org = OrgId::of("org", [authority.certificate()]);
         let neighbours = heights.iter().enumerate().map(|(index, height)| Neighbour {
             member: member(index),

@@ -53,7 +53,7 @@ fn number(index: u64) -> BlockNumber {
 impl Bench {
     /// Holders that have committed everything, the first half of them of my org.
     fn new(holders: usize) -> Self {
-        let authority = Authority::create_with(SecretKey::from_seed([7; 32]), "any", VALIDITY).unwrap();
+        let authority = Authority::reproducible(SecretKey::from_seed([7; 32]), "any", VALIDITY).unwrap();
         let orgs = ["mine", "other"].map(|name| OrgId::of(name, [authority.certificate()]));
         let neighbours = (0..holders).map(|index| Neighbour {
             member: member(index),

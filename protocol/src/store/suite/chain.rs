@@ -98,7 +98,7 @@ impl Chain {
     pub fn with(seed: u8, change: impl FnOnce(&mut proto::ChannelConfig)) -> Self {
         let key = |role| SecretKey::from_seed([seed ^ role; 32]);
         let authority =
-            Authority::create_with(key(0x10), "org1", VALIDITY).expect("the fixture's CA is made");
+            Authority::reproducible(key(0x10), "org1", VALIDITY).expect("the fixture's CA is made");
         let orderer = key(0x20);
         let mut config = config(seed, &authority, &orderer);
         change(&mut config);

@@ -83,7 +83,7 @@ pub(super) fn org(index: usize) -> OrgId {
     use crate::store::suite::VALIDITY;
     use ledgercast_crypto::issue::Authority;
     let key = ledgercast_crypto::SecretKey::from_seed([0x77; 32]);
-    let authority = Authority::create_with(key, "any", VALIDITY).unwrap();
+    let authority = Authority::reproducible(key, "any", VALIDITY).unwrap();
     OrgId::of(&format!("org{index}"), [authority.certificate()])
 }
 
