@@ -1,8 +1,10 @@
 //! Config updates: C4, O5, A25, newcomers, and updates that somebody misses.
 
+use crate::actors::Alives;
 use crate::{Outcome, millis, nodes, seconds};
 use ledgercast_protocol::Event;
 use ledgercast_protocol::types::{BlockNumber, ChannelId};
+use ledgercast_protocol::wire::Message;
 use ledgercast_simulator::{LinkSettings, NodeId, World};
 use std::collections::BTreeSet;
 
@@ -52,6 +54,36 @@ fn an_org_that_a_config_removes_is_cut_off_at_its_block() -> Outcome {
             assert_eq!(removed_at(&world, *node, trade), None);
         }
     }
+    Ok(())
+}
+
+/// The session of a member whose org was removed may outlive the removal; what it says of strangers must not
+/// be answered with questions. The oracle of the disclosure rule judges every frame.
+#[test]
+fn a_member_of_a_removed_org_that_names_strangers_is_asked_nothing() -> Outcome {
+    let mut world =
+        World::builder(104).orgs(&[2, 2, 2]).channel("trade", &[0, 1]).channel("audit", &[1, 2]).build()?;
+    let alives = Alives::listen(&mut world);
+    let trade = world.channel("trade");
+    let (asked, removed, stranger) = (world.peers_of(0)[0], world.peers_of(1)[0], world.peers_of(2)[0]);
+    world.run_until("neighbours on trade", seconds(30), |world| {
+        world.neighbours(asked, trade).contains(&removed)
+    })?;
+    world.run_until("the stranger's alive", seconds(30), |world| {
+        !alives.of(world.member(stranger)).is_empty()
+    })?;
+    let named = Message::Alives(alives.of(world.member(stranger)));
+    assert!(world.inject(removed, asked, &named), "there is a session");
+    world.run_for(millis(100))?;
+    let before = world.traffic().of("want_certificates").frames;
+    assert!(before > 0, "as long as its org is a reader, it is asked");
+
+    world.remove_org(trade, 1);
+    world.run_until("the removal", seconds(30), |world| world.height(asked, trade) == 2)?;
+    assert!(world.inject(removed, asked, &named), "the session is still there");
+    world.run_for(millis(100))?;
+
+    assert_eq!(world.traffic().of("want_certificates").frames, before);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::flush::certificate_batches;
 use super::mentions::Mentions;
 use super::pending::{Admission, Waiting};
 use crate::job::{Job, SignedStatement, VerifiedStatement};
-use crate::membership;
+use crate::membership::{self, Disclosure};
 use crate::offence::Offence;
 use crate::refusal::Refusal;
 use crate::time::Now;
@@ -108,6 +108,12 @@ impl Peer {
 
     fn wait_for_certificate(&mut self, from: MemberId, statement: SignedStatement) {
         let (member, kind) = (statement.member(), statement.kind());
+        // A config may have removed its org while the session stays: nothing is heard from it, or asked.
+        let org = self.identities.identity(from).map(|it| it.org);
+        let rule = Disclosure::new(self.org(), &self.shared_orgs);
+        if !org.is_some_and(|org| rule.may_meet(org)) {
+            return self.refuse(kind, "unshared_org", Some(from));
+        }
         if let Waiting::InPlaceOf(reason) = self.pending.wait_for_certificate(from, statement) {
             self.refuse(kind, reason, Some(from));
         }
