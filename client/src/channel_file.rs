@@ -6,10 +6,13 @@ use ledgercast_crypto::msp::{self, MspError};
 use ledgercast_crypto::{CertificateError, KeyError, SecretKey};
 use ledgercast_protocol::channel::{ChannelLimits, Genesis, GenesisError};
 use ledgercast_protocol::time::WallTime;
-use ledgercast_protocol::types::ChannelId;
+use ledgercast_protocol::types::{ChannelId, ChannelName, Endpoint};
 use ledgercast_protocol::wire::proto;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -43,6 +46,7 @@ pub enum ChannelFileError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(deserialize_with = "allowed::<ChannelName, _>")]
     name: String,
     #[serde(default = "one")]
     quorum: u32,
@@ -87,6 +91,7 @@ struct Orderer {
     org: String,
     certificate: PathBuf,
     msp: PathBuf,
+    #[serde(deserialize_with = "allowed::<Endpoint, _>")]
     endpoint: String,
 }
 
@@ -95,7 +100,19 @@ struct Orderer {
 struct Follower {
     org: String,
     msp: PathBuf,
+    #[serde(deserialize_with = "allowed::<Endpoint, _>")]
     endpoint: String,
+}
+
+/// A text that is one of these. Said here, so that the error shows its line.
+fn allowed<'de, T, D>(deserializer: D) -> Result<String, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse::<T>().map_err(D::Error::custom)?;
+    Ok(text)
 }
 
 fn one() -> u32 {

@@ -6,15 +6,13 @@ use crate::rpc::deliver_client::DeliverClient;
 use bytes::Bytes;
 use ledgercast_crypto::msp::Msp;
 use ledgercast_crypto::tls::to_certificate_pem;
+use ledgercast_protocol::channel::BLOCK_MESSAGE_BYTES_MAX;
 use ledgercast_protocol::types::Endpoint;
 use std::error::Error as _;
 use std::time::Duration;
 use thiserror::Error;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
 use tonic::{Code, Status};
-
-/// The largest message: the ceiling of bodies that a channel config may allow, and room for the header.
-pub const MESSAGE_BYTES_MAX: usize = 66 * 1024 * 1024;
 
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
@@ -143,20 +141,20 @@ impl Connection {
     /// Calls of the submission service.
     pub fn broadcast(&self) -> BroadcastClient<Channel> {
         BroadcastClient::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+            .max_decoding_message_size(BLOCK_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(BLOCK_MESSAGE_BYTES_MAX)
     }
 
     /// Calls of the block service.
     pub fn deliver(&self) -> DeliverClient<Channel> {
-        DeliverClient::new(self.channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+        DeliverClient::new(self.channel.clone()).max_decoding_message_size(BLOCK_MESSAGE_BYTES_MAX)
     }
 
     /// Calls of the operators' service.
     pub fn admin(&self) -> AdminClient<Channel> {
         AdminClient::new(self.channel.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+            .max_decoding_message_size(BLOCK_MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(BLOCK_MESSAGE_BYTES_MAX)
     }
 
     /// Waits for a single answer, at most as long as the profile's `request_timeout`.

@@ -5,7 +5,7 @@ use crate::rpc::deliver_client::DeliverClient;
 use bytes::Bytes;
 use ledgercast_crypto::msp::TlsFiles;
 use ledgercast_protocol::Input;
-use ledgercast_protocol::channel::OrdererEndpoint;
+use ledgercast_protocol::channel::{BLOCK_MESSAGE_BYTES_MAX, OrdererEndpoint};
 use ledgercast_protocol::feed;
 use ledgercast_protocol::ledger::{Block, CertifiedHeader};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, Endpoint as OwnEndpoint, EndpointError, FeedId};
@@ -19,10 +19,6 @@ use tokio_util::task::TaskTracker;
 use tonic::Streaming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-/// Headers of one stream that the core has not handled yet; above, the stream is not read. Derived: four
-/// segments' worth of a second at 64 blocks a second.
-const HEADERS_IN_FLIGHT_MAX: usize = 256;
-
 /// Times of feeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedConfig {
@@ -30,6 +26,9 @@ pub struct FeedConfig {
     pub connect_timeout: Duration,
     /// Keep-alive pings on an idle stream. Default 10 s (guess): a dead orderer is noticed within two.
     pub keepalive_interval: Duration,
+    /// Headers of one stream that the core has not handled yet; above, the stream is not read. Default 256
+    /// (derived: four seconds at 64 blocks a second).
+    pub headers_in_flight_max: usize,
     /// Where to connect instead of an endpoint that the channel's config names; whose TLS certificate is
     /// expected stays the same. Default none.
     pub address_overrides: BTreeMap<String, String>,
@@ -55,6 +54,7 @@ impl Default for FeedConfig {
         Self {
             connect_timeout: Duration::from_secs(3),
             keepalive_interval: Duration::from_secs(10),
+            headers_in_flight_max: 256,
             address_overrides: BTreeMap::new(),
             backoff_min: protocol.backoff_min,
             backoff_max: protocol.backoff_max,
@@ -124,7 +124,7 @@ impl Feeds {
         blocks: Option<(BlockNumber, BlockNumber)>,
     ) {
         let (sender, room) = watch::channel(blocks.map(|(_, through)| through).unwrap_or_default());
-        let headers = Arc::new(Semaphore::new(HEADERS_IN_FLIGHT_MAX));
+        let headers = Arc::new(Semaphore::new(self.config.headers_in_flight_max));
         let stop = CancellationToken::new();
         let task = Feed {
             channel,
@@ -262,7 +262,7 @@ impl Feed {
 
     async fn open(&self) -> Result<Streaming<proto::Block>, String> {
         let channel = connect(&self.config, &self.tls, &self.source).await?;
-        let mut client = DeliverClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client = DeliverClient::new(channel).max_decoding_message_size(BLOCK_MESSAGE_BYTES_MAX);
         let id = Bytes::copy_from_slice(self.channel.as_bytes());
         let start = match self.next {
             Some(next) => Start::From(next.as_u64()),
@@ -313,9 +313,6 @@ pub(crate) async fn connect(
         .tcp_nodelay(true);
     endpoint.connect().await.map_err(|error| with_causes(&error))
 }
-
-/// The largest block message: the ceiling of channel configs and room for its header.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 65 * 1024 * 1024;
 
 /// What an orderer may have on its way to us; the default 64 KiB would cost a round trip each.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;

@@ -43,6 +43,7 @@ impl ConfigFile for OrdererFile {
         self.verification.check()?;
         self.api.check()?;
         sections::operations(&self.operations.limits())?;
+        self.feed.check()?;
         self.store.check()
     }
 }

@@ -1,6 +1,6 @@
 //! `peer.toml`: one struct a section, its defaults those of the protocol's modules.
 
-use super::check::WrongValue;
+use super::check::{self, WrongValue};
 use super::section::section;
 use super::sections::{ApiSection, LogSection, OperationsSection, StoreSection, VerificationSection};
 use super::{ConfigFile, HumanDuration};
@@ -102,6 +102,7 @@ impl ConfigFile for PeerFile {
         self.verification.check()?;
         self.api.check()?;
         self.operations.check()?;
+        self.feed.check()?;
         self.store.check()
     }
 }
@@ -244,7 +245,14 @@ section! {
             suspicion_min,
             suspicion_max,
         }
-        counts { lag_blocks: usize, address_overrides: BTreeMap<String, String> }
+        counts { headers_in_flight_max: usize, lag_blocks: usize, address_overrides: BTreeMap<String, String> }
+    }
+}
+
+impl FeedSection {
+    pub(super) fn check(&self) -> Result<(), WrongValue> {
+        check::places("feed", &[("headers_in_flight_max", self.headers_in_flight_max)])?;
+        self.to_config().check().map_err(|error| WrongValue::new("feed", "address_overrides", error))
     }
 }
 
@@ -437,11 +445,6 @@ impl PeerFile {
         let peer = &self.peer;
         let bootstrap = peer.bootstrap.iter().map(|text| endpoint("bootstrap", text));
         let leadership = self.leadership.to_config();
-        self.feed.to_config().check().map_err(|error| WrongValue {
-            section: "feed",
-            key: "address_overrides",
-            error: error.to_string(),
-        })?;
         Ok(PeerConfig {
             network: *Digest::of(peer.network_id.as_bytes()).as_bytes(),
             internal_endpoint: endpoint("internal_endpoint", &peer.internal_endpoint)?,

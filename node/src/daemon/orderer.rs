@@ -73,11 +73,9 @@ async fn run_sequencer(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSp
 
 async fn run_follower(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSpec>) -> Result<(), Failure> {
     let config = &loaded.config;
-    let feed = config.feed.to_config();
-    feed.check().map_err(|error| loaded.wrong("feed", "address_overrides", error))?;
     let node = FollowerNode::start(FollowerSettings {
         msp: msp.clone(),
-        feed,
+        feed: config.feed.to_config(),
         channels_max: config.ordering.channels_max,
         verify_threads: config.verification.thread_count(),
         verify_queue_max: config.verification.queue_max,

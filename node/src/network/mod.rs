@@ -88,7 +88,7 @@ pub enum NetworkError {
     #[error("noise refuses the host key: {0}")]
     Noise(String),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; choose another [peer] listen address")]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -7,6 +7,10 @@ use thiserror::Error;
 /// No config may set a body limit above this: it bounds buffers before any config is known.
 pub const BODY_BYTES_CEILING: u32 = 64 * 1024 * 1024;
 
+/// The longest message with a whole block: the ceiling, and room for the certified header and the framing.
+/// Servers and callers use the same.
+pub const BLOCK_MESSAGE_BYTES_MAX: usize = BODY_BYTES_CEILING as usize + 2 * 1024 * 1024;
+
 /// Sizes and times of a channel's blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelLimits {

@@ -11,5 +11,7 @@ mod update;
 pub use config::{ChannelConfig, ConfigError, Orderer, OrdererEndpoint, Org};
 pub use genesis::{Genesis, GenesisError};
 pub use history::{Access, ConfigHistory};
-pub use limits::{BODY_BYTES_CEILING, CREATOR_CERTIFICATE_BYTES, ChannelLimits, LimitsError};
+pub use limits::{
+    BLOCK_MESSAGE_BYTES_MAX, BODY_BYTES_CEILING, CREATOR_CERTIFICATE_BYTES, ChannelLimits, LimitsError,
+};
 pub use update::{AdminSignature, ConfigUpdate, SIGNATURES_MAX, UpdateError};

@@ -12,6 +12,7 @@ use super::tls::{self, TlsError};
 use crate::rpc::admin_server::AdminServer;
 use crate::rpc::deliver_server::DeliverServer;
 use ledgercast_crypto::{OrgRoots, Roster, RosterError, TlsFiles};
+use ledgercast_protocol::channel::BLOCK_MESSAGE_BYTES_MAX;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -25,9 +26,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
-
-/// The longest block message: the ceiling of channel configs, and room for its header. Callers use the same.
-pub(super) const BLOCK_MESSAGE_BYTES_MAX: usize = 66 * 1024 * 1024;
 
 /// The longest request of `Deliver`: a channel's name of the longest kind and some numbers fit many times.
 const QUESTION_BYTES_MAX: usize = 4 * 1024;

@@ -35,7 +35,7 @@ pub struct Settings {
     /// Blocks that the orderer's feed may be ahead of the newest body. Default 64 (guess); the arena's room
     /// counts too.
     pub feed_blocks_max: u64,
-    /// Bytes of newest durable bodies kept for questions. Default 4 MiB (guess: what neighbours ask for in
+    /// Bytes of newest durable bodies kept for questions. Default 2 MiB (guess: what neighbours ask for in
     /// repair).
     pub recent_bytes_max: usize,
     /// Newest durable bodies kept for questions; the oldest makes room. Default 1,024 (derived: one segment
@@ -89,7 +89,7 @@ impl Default for Settings {
             commits_in_flight_max: 16,
             refused_jobs_max: 64,
             feed_blocks_max: 64,
-            recent_bytes_max: 4 * 1024 * 1024,
+            recent_bytes_max: 2 * 1024 * 1024,
             recent_bodies_max: 1024,
             recent_headers_max: 256,
             header_reads_per_member: 8,
