@@ -2,30 +2,11 @@
 //! nothing.
 
 use crate::{DEADLINE, Network};
+use ledgercast_tests::canary::Canary;
 use ledgercast_tests::client::Answer;
 use ledgercast_tests::events::EventStream;
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
-
-/// Whether a text stands anywhere in the files below a folder.
-fn is_found_below(folder: &Path, needle: &[u8]) -> bool {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("entry").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if is_found_in(&std::fs::read(&path).unwrap_or_default(), needle) {
-                return true;
-            }
-        }
-    }
-    false
-}
-
-fn is_found_in(bytes: &[u8], needle: &[u8]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
-}
 
 fn submit(network: &Network, org: &str, channel: &str, canary: &str) {
     let input = network.cluster.folder().join(format!("{channel}.txt"));
@@ -39,6 +20,14 @@ fn submit(network: &Network, org: &str, channel: &str, canary: &str) {
 /// What an answer says, without what the asker said itself.
 fn said(answer: &Answer, channel: &str) -> (Option<i32>, String, String) {
     (answer.code, answer.stdout.replace(channel, "CHANNEL"), answer.stderr.replace(channel, "CHANNEL"))
+}
+
+/// What the orderer made of an envelope, and what the client says of that.
+fn verdict(answer: &Answer) -> (Option<i32>, Vec<Value>, String) {
+    let mut documents = serde_json::Deserializer::from_str(&answer.stdout).into_iter::<Value>();
+    let envelope = documents.next().expect("one envelope").expect("JSON");
+    let parts = ["outcome", "reason", "message"].map(|part| envelope[part].clone());
+    (answer.code, parts.into(), answer.stderr.clone())
 }
 
 #[test]
@@ -68,37 +57,54 @@ fn nothing_of_a_channel_reaches_who_is_no_member_of_it() {
     }
 
     for (channel, _, canary) in canaries {
-        let id = &network.cluster.summary().channels.iter().find(|it| it.name == channel).expect("it").id;
         let members = network.cluster.peers_on(channel);
+        let id = channel_id(&network, channel);
+        // Who is no member of one channel is a member of the other; block 2 of it is the later one.
+        let (other, ..) = canaries.into_iter().find(|it| it.0 != channel).expect("it");
+        let other = channel_id(&network, other);
         for (peer, stream) in &mut events {
-            let store = network.cluster.node(peer).home.join("data");
             let is_member = members.contains(peer);
-            assert_eq!(
-                is_found_below(&store, canary.as_bytes()),
-                is_member,
-                "{canary} in the store of {peer}"
-            );
-            if is_member {
-                continue;
-            }
-            let log = std::fs::read_to_string(network.cluster.log(peer)).expect("a log");
-            let operations = network.cluster.operations(peer);
-            // Who is no member of one channel is a member of the other; block 2 of it is the later one.
-            let own =
-                &network.cluster.summary().channels.iter().find(|it| it.name != channel).expect("it").id;
-            let told =
-                stream.wait_for_line(&[own.as_str(), "\"block\":2"], DEADLINE).expect("its own channel");
-            for word in [canary, id.as_str(), channel] {
-                assert!(!log.contains(word), "the log of {peer} names {word}");
-                assert!(!told.contains(word), "the events of {peer} name {word}");
-                for path in ["/channels", "/members", "/peers", "/metrics", "/readyz?verbose"] {
-                    let (_, text) = operations.text(path).expect("it answers");
-                    assert!(!text.contains(word), "{path} of {peer} names {word}");
+            let own = if is_member { &id } else { &other };
+            let told = stream.wait_for_line(&[own, "\"block\":2"], DEADLINE).expect("blocks of its own");
+            let texts = texts_of(&network, peer, told);
+            let store = network.cluster.node(peer).home.join("data");
+            for (word, is_stored, is_told) in [
+                (Canary::new(canary.as_bytes()), true, false),
+                (Canary::of_hex(&id).expect("hex"), true, true),
+                (Canary::new(channel.as_bytes()), true, true),
+            ] {
+                assert_eq!(word.is_below(&store), is_member && is_stored, "{word:?} in the store of {peer}");
+                let named: Vec<&str> = texts
+                    .iter()
+                    .filter(|(_, text)| word.is_in(text.as_bytes()))
+                    .map(|(name, _)| *name)
+                    .collect();
+                match is_member && is_told {
+                    // That they are found where they belong shows that the search finds them.
+                    true => assert!(named.len() >= 3, "only {named:?} of {peer} name {word:?}"),
+                    false => assert!(named.is_empty(), "{named:?} of {peer} name {word:?}"),
                 }
             }
         }
         assert_no_bytes_to_strangers(&network, channel, &members);
     }
+}
+
+fn channel_id(network: &Network, channel: &str) -> String {
+    network.cluster.summary().channels.iter().find(|it| it.name == channel).expect("it").id.clone()
+}
+
+/// Everything that a peer says of itself, by where it says it.
+fn texts_of(network: &Network, peer: &str, events: String) -> Vec<(&'static str, String)> {
+    let log = std::fs::read_to_string(network.cluster.log(peer)).expect("a log");
+    let operations = network.cluster.operations(peer);
+    let mut texts = vec![("/events", events), ("its log", log)];
+    for path in ["/channels", "/members", "/peers", "/metrics", "/readyz?verbose"] {
+        let (status, text) = operations.text(path).expect("it answers");
+        assert_eq!(status, 200, "{path} of {peer}: {text}");
+        texts.push((path, text));
+    }
+    texts
 }
 
 /// The senders' own accounts: not one byte of the channel went to a peer of another org, and some went to
@@ -144,6 +150,16 @@ fn a_foreign_channel_is_answered_like_one_that_does_not_exist() {
         assert_eq!(foreign.code, Some(3), "{server}: {}", foreign.stderr);
         assert_eq!(said(&foreign, "audit"), said(&unknown, "ghost"), "{server} tells them apart");
     }
+
+    let input = network.cluster.folder().join("intruder.txt").display().to_string();
+    std::fs::write(&input, "intruder\n").expect("write");
+    let at = network.cluster.node(network.cluster.orderer()).api.clone();
+    let send = |channel: &str| {
+        client.run(&["--orderers", &at, "submit", channel, "--lines", "--wait", &input]).expect("it runs")
+    };
+    let (foreign, unknown) = (send("audit"), send("ghost"));
+    assert_eq!(verdict(&foreign).1[0], "refused", "{}", foreign.stdout);
+    assert_eq!(verdict(&foreign), verdict(&unknown), "Broadcast tells them apart");
 
     for server in ["peer0.org1", "peer0.org2", "orderer0.orderer"] {
         let at = network.cluster.node(server).api.clone();

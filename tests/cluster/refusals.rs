@@ -1,25 +1,39 @@
 //! Bad configuration is refused at the start, with file, line and cure; nothing is left behind.
 
 use crate::Network;
+use ledgercast_tests::children;
+use ledgercast_tests::wait::wait_for;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A refusal takes milliseconds; a busy machine may take long.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(20);
 
 struct Refusal {
     code: Option<i32>,
     text: String,
 }
 
+/// Starts a node that is to refuse; one that runs instead is ended.
 fn start(network: &Network, name: &str) -> Refusal {
     let node = network.cluster.node(name);
     let kind = if node.listen.is_some() { "peer" } else { "orderer" };
-    let output = Command::new(network.cluster.daemon())
-        .args([kind, "--home"])
-        .arg(&node.home)
-        .output()
-        .expect("the daemon starts");
+    let mut command = Command::new(network.cluster.daemon());
+    command.args([kind, "--home"]).arg(&node.home).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = children::spawn(&mut command).expect("the daemon starts");
+    let ended = wait_for(&format!("{name} to refuse"), REFUSAL_DEADLINE, || {
+        child.try_wait().expect("its end").map(|_| ()).ok_or_else(|| "it runs".to_owned())
+    });
+    if ended.is_err() {
+        child.kill().expect("killed");
+    }
+    let id = child.id();
+    let output = child.wait_with_output().expect("its output");
+    children::forget(id);
     Refusal { code: output.status.code(), text: String::from_utf8_lossy(&output.stderr).into_owned() }
 }
 
@@ -37,33 +51,39 @@ fn edit(file: &Path, change: impl FnOnce(String) -> String) -> String {
 }
 
 #[test]
-fn bad_configuration_is_refused_at_start_with_cause_and_cure() {
+fn a_wrong_line_is_refused_with_file_line_and_cure() {
+    let network = Network::write(&[]);
+    for (name, file, table, wrong, cure) in [
+        ("peer0.org1", "peer.toml", "membership", "expirry = \"25s\"", "`expiry`"),
+        ("peer0.org1", "peer.toml", "repair", "pause_min = \"soon\"", "\"500ms\""),
+        ("orderer0.orderer", "orderer.toml", "ordering", "chanels_max = 3", "`channels_max`"),
+        ("orderer0.orderer", "orderer.toml", "store", "write_blocks_max = 0", "1 to 1000000"),
+    ] {
+        let config = &network.cluster.node(name).config;
+        let good = edit(config, |text| format!("{text}\n[{table}]\n{wrong}\n"));
+        let line = format!("line {}", good.lines().count() + 3);
+        let key = wrong.split(' ').next().expect("a key");
+
+        assert_refused(&start(&network, name), &[file, &line, key, cure]);
+        fs::write(config, good).expect("write");
+    }
+}
+
+#[test]
+fn a_configuration_that_is_missing_or_no_text_is_refused_and_the_repaired_peer_starts_once() {
     let mut network = Network::write(&[]);
     let name = "peer0.org1";
     let config = network.cluster.node(name).config.clone();
-    let home = network.cluster.node(name).home.clone();
-
-    let good = edit(&config, |text| format!("{text}\n[membership]\nexpirry = \"25s\"\n"));
-    let line = format!("line {}", good.lines().count() + 3);
-    assert_refused(&start(&network, name), &["peer.toml", &line, "expirry", "`expiry`", "^"]);
+    let good = fs::read_to_string(&config).expect("a file");
 
     fs::write(&config, good.replace("internal_endpoint = \"127.0.0.1:", "internal_endpoint = \"127.0.0.1"))
         .expect("write");
     assert_refused(&start(&network, name), &["peer.toml", "[peer] internal_endpoint", "host:port"]);
-
+    fs::write(&config, [good.as_bytes(), b"# \xff\n"].concat()).expect("write");
+    assert_refused(&start(&network, name), &["peer.toml", "cannot read", "UTF-8"]);
     fs::remove_file(&config).expect("remove");
     assert_refused(&start(&network, name), &["peer.toml", "cannot read", "testnet"]);
     fs::write(&config, &good).expect("write");
-
-    let key = fs::read_dir(home.join("msp/keystore"))
-        .expect("keystore")
-        .next()
-        .expect("a key")
-        .expect("entry")
-        .path();
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("chmod");
-    assert_refused(&start(&network, name), &["644", "chmod 600"]);
-    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("chmod");
 
     network.cluster.start(name).expect("the repaired peer starts");
     assert_refused(&start(&network, name), &["in use"]);
@@ -71,10 +91,13 @@ fn bad_configuration_is_refused_at_start_with_cause_and_cure() {
     let other = "peer1.org1";
     let other_config = network.cluster.node(other).config.clone();
     let listen = network.cluster.node(other).listen.clone().expect("a peer listens");
-    edit(&other_config, |text| {
+    let good = edit(&other_config, |text| {
         text.replace(&format!("listen = [\"{listen}\"]"), &format!("listen = [\"{taken}\"]"))
     });
-    assert_refused(&start(&network, other), &["peer.toml", "[peer] listen", &taken, "in use"]);
+    let line = good.lines().position(|line| line.starts_with("listen = [")).expect("its line") + 1;
+    let line = format!("line {line}");
+    let refusal = start(&network, other);
+    assert_refused(&refusal, &["peer.toml", &line, "[peer] listen", &taken, "in use", "choose another"]);
 }
 
 #[test]
@@ -106,17 +129,10 @@ fn a_file_that_cannot_be_read_is_refused_with_its_name() {
     let network = Network::write(&[]);
     let name = "peer0.org1";
     let node = network.cluster.node(name);
-    let key = fs::read_dir(node.home.join("msp/keystore")).expect("keystore").next().expect("a key");
-    let files = [
-        node.config.clone(),
-        key.expect("entry").path(),
-        node.home.join("msp/signcerts/cert.pem"),
-        node.home.join("tls/server.key"),
-        node.home.join("tls/server.crt"),
-    ];
+    let files = [node.config.clone(), node.home.join("tls/server.crt")];
+    let aside = node.home.join("aside");
     for file in files {
         // Whoever runs this may read every file, but nobody can read a folder as one.
-        let aside = file.with_extension("aside");
         fs::rename(&file, &aside).expect("rename");
         fs::create_dir(&file).expect("a folder in its place");
 
@@ -165,6 +181,9 @@ fn a_channel_name_that_is_not_allowed_is_refused_by_client_and_file() {
         client.run(&["channel", "create", &file.display().to_string(), "--out", &out]).expect("it runs");
 
     assert_eq!(answer.code, Some(2), "{}", answer.stderr);
-    assert!(answer.stderr.contains("Trade_1") && answer.stderr.contains("a-z"), "{}", answer.stderr);
+    let line = text.lines().position(|line| line.contains("\"trade\"")).expect("its line") + 1;
+    for word in ["Trade_1", "a-z", &file.display().to_string(), &format!("line {line}")] {
+        assert!(answer.stderr.contains(word), "no {word:?} in: {}", answer.stderr);
+    }
     assert!(!Path::new(&out).exists());
 }

@@ -2,6 +2,7 @@
 //! waiting for conditions. Never sleeps and hopes; every process that it starts ends with it.
 
 pub mod binaries;
+pub mod canary;
 pub mod chain;
 pub mod children;
 pub mod client;
@@ -11,4 +12,5 @@ pub mod load;
 pub mod operations;
 pub mod process;
 pub mod proxy;
+pub mod reader;
 pub mod wait;

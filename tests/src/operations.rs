@@ -43,19 +43,29 @@ impl OperationsClient {
         serde_json::from_str(&body).map_err(|error| format!("GET {path}: {error}"))
     }
 
-    /// The value of a counter or gauge with exactly these labels, 0 when it is not there.
+    /// The sum of a counter's or gauge's values with these labels; 0 when a metric of this name exists and has
+    /// none with them yet.
     ///
     /// # Errors
-    /// Nobody answers.
+    /// Nobody answers, or there is no metric of this name: a misspelt one would be 0 for ever.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64, String> {
-        let (_, text) = self.text("/metrics")?;
-        let lines = text.lines().filter(|line| {
-            let series = line.split(' ').next().unwrap_or_default();
+        let (status, text) = self.text("/metrics")?;
+        if status != 200 {
+            return Err(format!("GET /metrics: status {status}: {text}"));
+        }
+        // OpenMetrics describes a counter by its name without the suffix.
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        if !text.lines().any(|line| line.starts_with(&format!("# TYPE {family} "))) {
+            return Err(format!("GET /metrics: there is no metric {name}"));
+        }
+        let is_meant = |series: &str| {
             let base = series.split('{').next().unwrap_or_default();
             base == name && labels.iter().all(|(key, value)| series.contains(&format!("{key}=\"{value}\"")))
+        };
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            is_meant(series).then(|| value.parse::<f64>().map_err(|error| format!("{line:?}: {error}")))
         });
-        Ok(lines
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .fold(0.0, std::ops::Add::add))
+        values.sum()
     }
 }
