@@ -9,6 +9,7 @@ use clap::Args;
 use ledgercast_tests::binaries::workspace;
 use ledgercast_tests::chain::Chain;
 use ledgercast_tests::load::{Answers, Load};
+use ledgercast_tests::reader::Reader;
 use ledgercast_tests::wait::wait_for;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 50.0, value_parser = rate)]
     rate: f64,
 }
+
+/// Whose streams of both channels are followed all the while: it is killed like any other.
+const READ_FROM: &str = "peer0.org2";
 
 /// A killed process is down for at most this long before it is started again.
 const DOWN_MAX_MILLIS: u64 = 1500;
@@ -74,6 +78,8 @@ fn kill_all(
 ) -> Result<String, String> {
     let payloads = Payloads::of_workspace(workspace()).map_err(|error| format!("{error:#}"))?;
     network.start_load(payloads, arguments.rate)?;
+    let start = |(channel, _): &(&str, &str)| Reader::start(&network.cluster, channel, READ_FROM);
+    let readers = CHANNELS.iter().map(start).collect::<Result<Vec<_>, _>>()?;
     for (channel, _) in CHANNELS {
         let peers = network.cluster.peers_on(channel);
         wait_until_level(network, channel, &peers, 2)?;
@@ -84,12 +90,14 @@ fn kill_all(
     let mut kills = Kills::default();
     for round in 1..=arguments.times {
         let stage = screen.stage(format!("kill {round} of {}", arguments.times));
-        kills.add(&kill_one(network, &mut random, &mut witnesses)?);
+        // However few kills are drawn: the orderer is among them.
+        let is_last_chance = round == arguments.times && kills.orderer == 0;
+        kills.add(&kill_one(network, &mut random, &mut witnesses, is_last_chance)?);
         stage.done(kills.last.clone());
     }
     let seconds = started.elapsed().as_secs_f64();
     let stage = screen.stage("the load ends, all blocks are compared");
-    let found = check(network, &witnesses)?;
+    let found = check(network, &witnesses, readers)?;
     stage.done("compared");
     Ok(format!(
         "{} kills ({} of the orderer, {} of peers) in {seconds:.0} s, slowest recovery {:.1} s: {found}",
@@ -140,11 +148,14 @@ fn kill_one(
     network: &mut Network,
     random: &mut SplitMix,
     witnesses: &mut Vec<Witness>,
+    must_be_orderer: bool,
 ) -> Result<Kill, String> {
+    let orderer = network.cluster.orderer().to_owned();
     let mut names = network.cluster.peers();
-    names.push(network.cluster.orderer().to_owned());
-    let name = names[random.below(names.len() as u64) as usize].clone();
-    let is_orderer = name == network.cluster.orderer();
+    names.push(orderer.clone());
+    let drawn = names.swap_remove(random.below(names.len() as u64) as usize);
+    let name = if must_be_orderer { orderer.clone() } else { drawn };
+    let is_orderer = name == orderer;
     if !is_orderer {
         witnesses.extend(witness(network, &name)?);
     }
@@ -188,7 +199,7 @@ fn wait_until_level(network: &mut Network, channel: &str, peers: &[String], goal
     Ok(())
 }
 
-fn check(network: &mut Network, witnesses: &[Witness]) -> Result<String, String> {
+fn check(network: &mut Network, witnesses: &[Witness], mut readers: Vec<Reader>) -> Result<String, String> {
     let mut found = Vec::new();
     for load in std::mem::take(&mut network.loads) {
         let channel = load.channel.clone();
@@ -201,8 +212,14 @@ fn check(network: &mut Network, witnesses: &[Witness]) -> Result<String, String>
         for witness in witnesses.iter().filter(|it| it.channel == channel) {
             check_witness(witness, &chain)?;
         }
+        let reader = readers.iter().position(|it| it.channel == channel).ok_or("nobody read it")?;
+        let read = readers.swap_remove(reader).finish(ordered, DEADLINE)?;
+        if !chain.hashes.starts_with(&read) && !read.starts_with(&chain.hashes) {
+            return Err(format!("{channel}: a client that followed {READ_FROM} got another chain"));
+        }
         found.push(format!(
-            "{channel}: {} envelopes acknowledged, each once in {} blocks, the same bytes at {} peers",
+            "{channel}: {} envelopes acknowledged, each once in {} blocks, the same bytes at {} peers, each \
+             block once to a client that followed",
             chain.envelopes,
             chain.hashes.len(),
             chain.peers

@@ -3,6 +3,7 @@
 
 use super::Story;
 use crate::network::Network;
+use ledgercast_tests::canary::Canary;
 use ledgercast_tests::client::Answer;
 use std::fs;
 
@@ -19,6 +20,7 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
     let answers = answers(&story.network)?;
     let shown = story.network.cluster.channel("peer0.org1", FOREIGN)?;
     let (to_org1, to_members) = sent_bytes(&story.network)?;
+    let holders = holders(&story.network)?;
     stage.done("asked");
 
     let reason = refused.stderr.lines().next().unwrap_or_default().to_owned();
@@ -26,6 +28,12 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
         refused.code.is_some_and(|code| code != 0) && shown.is_none(),
         "a peer cannot join a channel without its org",
         format!("peer0.org1 is refused and holds no {FOREIGN}: {}", said_by(&reason)),
+    );
+    let members = story.network.cluster.peers_on(FOREIGN);
+    story.claims.add(
+        holders == members,
+        "its store holds nothing of the channel",
+        format!("the id of {FOREIGN} stands in the stores of {}", holders.join(", ")),
     );
     let different: Vec<&str> = answers.iter().filter(|it| !it.is_equal()).map(|it| it.server).collect();
     story.claims.add(
@@ -107,6 +115,16 @@ fn sent_bytes(network: &Network) -> Result<(f64, f64), String> {
         }
     }
     Ok((to_org1, to_members))
+}
+
+/// The peers in whose stores the channel's id stands: it is the key of everything that is stored of a channel.
+fn holders(network: &Network) -> Result<Vec<String>, String> {
+    let cluster = &network.cluster;
+    let channels = &cluster.summary().channels;
+    let foreign = channels.iter().find(|it| it.name == FOREIGN).ok_or("no such channel")?;
+    let canary = Canary::of_hex(&foreign.id)?;
+    let holds = |peer: &String| canary.is_below(&cluster.node(peer).home.join("data"));
+    Ok(cluster.peers().into_iter().filter(holds).collect())
 }
 
 /// The cause in an error's JSON.
