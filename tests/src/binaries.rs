@@ -22,8 +22,8 @@ pub fn workspace() -> &'static Path {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
-    // What the cargo that runs us says of our own package would look like a change to build scripts that watch
-    // these names, and each run would compile the cryptography and all above it again.
+    // What the cargo that runs us says of our own package would look like a change to build scripts that
+    // watch these names, and each run would compile the cryptography and all above it again.
     for (name, _) in std::env::vars_os() {
         let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
             .iter()

@@ -110,8 +110,8 @@ impl Cluster {
         self.spawn_by(name, Command::new(&self.binaries.daemon))
     }
 
-    /// Starts a node that can write no file beyond so many KiB, as if its disk were full then, and waits until
-    /// it answers. Needs a POSIX shell.
+    /// Starts a node that can write no file beyond so many KiB, as if its disk were full then, and waits
+    /// until it answers. Needs a POSIX shell.
     ///
     /// # Errors
     /// It ended, or does not answer; its last log lines are in the text.

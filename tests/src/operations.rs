@@ -43,8 +43,8 @@ impl OperationsClient {
         serde_json::from_str(&body).map_err(|error| format!("GET {path}: {error}"))
     }
 
-    /// The sum of a counter's or gauge's values with these labels; 0 when a metric of this name exists and has
-    /// none with them yet.
+    /// The sum of a counter's or gauge's values with these labels; 0 when a metric of this name exists and
+    /// has none with them yet.
     ///
     /// # Errors
     /// Nobody answers, or there is no metric of this name: a misspelt one would be 0 for ever.

@@ -245,7 +245,11 @@ section! {
             suspicion_min,
             suspicion_max,
         }
-        counts { headers_in_flight_max: usize, lag_blocks: usize, address_overrides: BTreeMap<String, String> }
+        counts {
+            headers_in_flight_max: usize,
+            lag_blocks: usize,
+            address_overrides: BTreeMap<String, String>,
+        }
     }
 }
 

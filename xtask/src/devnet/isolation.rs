@@ -117,7 +117,7 @@ fn sent_bytes(network: &Network) -> Result<(f64, f64), String> {
     Ok((to_org1, to_members))
 }
 
-/// The peers in whose stores the channel's id stands: it is the key of everything that is stored of a channel.
+/// The peers in whose stores the channel's id stands: it is the key of all that is stored of a channel.
 fn holders(network: &Network) -> Result<Vec<String>, String> {
     let cluster = &network.cluster;
     let channels = &cluster.summary().channels;
