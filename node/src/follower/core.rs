@@ -33,7 +33,7 @@ pub struct Standing {
     pub proven_height: u64,
     /// Header of the newest durable block.
     pub tip_hash: ledgercast_crypto::Digest,
-    /// Why nothing is stored any more, if that is so.
+    /// What the operator has to see to, above all why nothing is stored any more.
     pub failure: Option<String>,
     /// The orderers that it follows.
     pub sources: Vec<SourceView>,

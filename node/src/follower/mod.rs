@@ -76,14 +76,6 @@ pub enum FollowerError {
     /// A stored chain is damaged.
     #[error(transparent)]
     Chain(#[from] PeerError),
-    /// A stored channel is not one to follow.
-    #[error("stored channel {name}: {cause}")]
-    Channel {
-        /// The channel's alias.
-        name: ChannelName,
-        /// Why not.
-        cause: FollowError,
-    },
     /// The operating system gives no random bytes.
     #[error("the operating system gives no random bytes: {0}")]
     Randomness(String),
@@ -95,12 +87,9 @@ pub enum FollowerError {
 /// Why a channel is not followed or left; nothing has changed.
 #[derive(Debug, Error)]
 pub enum FollowError {
-    /// Its config names no orderer or follower of my org.
-    #[error("the channel's config names no orderer or follower of org {0}")]
-    NotNamed(String),
-    /// I would have to sign.
-    #[error("the channel's config names this orderer's key among those that sign; start without `follow`")]
-    Signs,
+    /// Block 0 gives this follower no part.
+    #[error("block 0 of the channel: {0}; if a later config does, join as newcomer")]
+    NoPart(#[source] NoPart),
     /// No more channels are held.
     #[error("{limit} channels are held, which is the limit `channels_max`")]
     TooMany {
@@ -119,6 +108,17 @@ pub enum FollowError {
     /// The follower stops.
     #[error(transparent)]
     Stopped(#[from] Stopped),
+}
+
+/// Why a config gives this follower no part in its channel.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NoPart {
+    /// It names no orderer or follower of my org.
+    #[error("the config names no orderer or follower of org {0}")]
+    NotNamed(String),
+    /// I would have to sign.
+    #[error("the config names this orderer's key among those that sign; start without `follow`")]
+    Signs,
 }
 
 /// A running follower.
@@ -147,13 +147,13 @@ struct Own {
 }
 
 impl Own {
-    fn may_follow(&self, config: &ChannelConfig) -> Result<(), FollowError> {
+    fn may_follow(&self, config: &ChannelConfig) -> Result<(), NoPart> {
         if config.orderers().iter().any(|orderer| orderer.key == self.key) {
-            return Err(FollowError::Signs);
+            return Err(NoPart::Signs);
         }
         match config.sources().iter().any(|source| source.org == self.org_name) {
             true => Ok(()),
-            false => Err(FollowError::NotNamed(self.org_name.clone())),
+            false => Err(NoPart::NotNamed(self.org_name.clone())),
         }
     }
 
@@ -181,7 +181,7 @@ impl FollowerNode {
             settings: follower_settings(&settings.feed),
         };
         let store = settings.store;
-        let stored = restore(&store, &own)?;
+        let stored = restore(&store)?;
         let table = stored.iter().map(|held| (held.name.clone(), held.configs.clone()));
         let table = SharedTable::new(ChannelTable::new(table));
         let (inputs, received) = mpsc::unbounded_channel();
@@ -201,6 +201,10 @@ impl FollowerNode {
             let (channel, seed) =
                 (held.configs.current().channel(), seed().map_err(FollowerError::Randomness)?);
             tracing::info!(name = %held.name, %channel, "following a stored channel");
+            // What it holds it keeps and serves; a later config may name it again.
+            if let Err(cause) = own.may_follow(held.configs.current()) {
+                tracing::warn!(name = %held.name, %channel, %cause, "the config in force gives no part");
+            }
             core.open(channel, own.flow(held, seed));
         }
         let stop = CancellationToken::new();
@@ -234,21 +238,36 @@ impl FollowerNode {
         self.core.heights()
     }
 
-    /// How the channels stand.
+    /// How the channels stand. A config in force that gives this follower no part is a failure: it goes on
+    /// as far as the orderers let it, and somebody should know.
     ///
     /// # Errors
     /// [`Stopped`].
     pub async fn standings(&self) -> Result<Standings, Stopped> {
-        self.core.ask(Request::Standings).await
+        let mut standings = self.core.ask(Request::Standings).await?;
+        for (channel, _, config) in self.channels().iter() {
+            if let (Some(standing), Err(cause)) = (standings.get_mut(&channel), self.own.may_follow(config)) {
+                standing.failure.get_or_insert_with(|| cause.to_string());
+            }
+        }
+        Ok(standings)
     }
 
-    /// Joins a channel; joining it again under the same name changes nothing.
+    /// Joins a channel; joining it again under the same name changes nothing. Block 0 has to give this
+    /// follower a part, unless it `is_newcomer`, to whom a later config does.
     ///
     /// # Errors
     /// [`FollowError`] names the cause; nothing has changed.
-    pub async fn join(&self, name: ChannelName, genesis: Genesis) -> Result<(), FollowError> {
+    pub async fn join(
+        &self,
+        name: ChannelName,
+        genesis: Genesis,
+        is_newcomer: bool,
+    ) -> Result<(), FollowError> {
         let _changing = self.changing.lock().await;
-        self.own.may_follow(genesis.config())?;
+        if !is_newcomer {
+            self.own.may_follow(genesis.config()).map_err(FollowError::NoPart)?;
+        }
         let (channel, configs) = (genesis.channel(), ConfigHistory::new(&genesis));
         let table = self.channels();
         if table.config(channel).is_none() && table.iter().count() >= self.channels_max {
@@ -265,9 +284,10 @@ impl FollowerNode {
                 tip,
             };
             let flow = Box::new(self.own.flow(restored, seed().map_err(FollowError::Randomness)?));
+            // Before the flow opens: its first configs may come into force at once.
+            self.table.change(|channels| channels.push((name.clone(), configs)));
             self.core.ask(|done| Request::Open(flow, channel, done)).await?;
             tracing::info!(%name, %channel, "joined a channel");
-            self.table.change(|channels| channels.push((name, configs)));
         }
         Ok(())
     }
@@ -309,14 +329,8 @@ fn follower_settings(feed: &FeedConfig) -> Settings {
     settings
 }
 
-fn restore(store: &Arc<dyn BlockStore>, own: &Own) -> Result<Vec<RestoredChannel>, FollowerError> {
-    let held = store.channels()?.into_iter().map(|held| {
-        let name = held.name.clone();
-        let restored = restore_channel(store.as_ref(), held)?;
-        let refused = |cause| FollowerError::Channel { name, cause };
-        own.may_follow(restored.configs.current()).map_err(refused)?;
-        Ok(restored)
-    });
+fn restore(store: &Arc<dyn BlockStore>) -> Result<Vec<RestoredChannel>, FollowerError> {
+    let held = store.channels()?.into_iter().map(|held| Ok(restore_channel(store.as_ref(), held)?));
     held.collect()
 }
 

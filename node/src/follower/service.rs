@@ -45,8 +45,8 @@ impl Submitter for FollowerNode {
 
 #[async_trait]
 impl Administration for FollowerNode {
-    async fn join(&self, name: ChannelName, genesis: Genesis, _is_newcomer: bool) -> Result<(), AdminError> {
-        Ok(Self::join(self, name, genesis).await?)
+    async fn join(&self, name: ChannelName, genesis: Genesis, is_newcomer: bool) -> Result<(), AdminError> {
+        Ok(Self::join(self, name, genesis, is_newcomer).await?)
     }
 
     async fn leave(&self, channel: ChannelId) -> Result<(), AdminError> {
@@ -120,7 +120,7 @@ impl From<FollowError> for AdminError {
     fn from(error: FollowError) -> Self {
         match error {
             FollowError::TooMany { .. } => Self::TooMany(error.to_string()),
-            FollowError::NotNamed(_) | FollowError::Signs => Self::NotEntitled(error.to_string()),
+            FollowError::NoPart(_) => Self::NotEntitled(error.to_string()),
             FollowError::Store(error) => Self::Store(error),
             FollowError::NotJoined(channel) => Self::NotJoined(channel),
             FollowError::Stopped(_) | FollowError::Randomness(_) => Self::Stopping,

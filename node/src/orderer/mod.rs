@@ -214,9 +214,10 @@ impl OrdererNode {
         blocking(move || store.create_channel(&alias, &block)).await?;
         let tip = genesis.block().header().clone();
         let nonces = ordering::Nonces::new(self.nonces_max);
+        // Before the line opens: an update may be ordered on it at once. The core takes it, as just checked.
+        self.table.change(|channels| channels.push((name.clone(), ConfigHistory::new(&genesis))));
         self.core.open(OpenChannel { config, tip, nonces }).await??;
         tracing::info!(%name, channel = %genesis.channel(), "joined a channel");
-        self.table.change(|channels| channels.push((name, ConfigHistory::new(&genesis))));
         Ok(())
     }
 
