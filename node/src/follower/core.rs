@@ -33,6 +33,8 @@ pub struct Standing {
     pub proven_height: u64,
     /// Header of the newest durable block.
     pub tip_hash: ledgercast_crypto::Digest,
+    /// Number of the config in force.
+    pub config_number: u64,
     /// What the operator has to see to, above all why nothing is stored any more.
     pub failure: Option<String>,
     /// The orderers that it follows.
@@ -174,6 +176,7 @@ impl Core {
             height: flow.height().as_u64(),
             proven_height: flow.proven_height().as_u64(),
             tip_hash: flow.tip().header_hash,
+            config_number: flow.config().number(),
             failure: flow.failure().map(str::to_owned),
             sources: flow.sources(now),
         };

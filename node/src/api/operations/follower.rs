@@ -77,6 +77,7 @@ impl Observed for ObservedFollower {
                 "tip_hash": standing.tip_hash.to_string(),
                 "sources": standing.sources.iter().map(json::source_view).collect::<Vec<_>>(),
                 "failure": standing.failure,
+                "config_number": standing.config_number,
             })
         });
         Ok(channels.collect())
