@@ -105,7 +105,8 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
         let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
-        Some(Usage { resident_bytes: kibibytes * 1024, cpu })
+        let wakeups = wakeups(&folder.join("task"))?;
+        Some(Usage { resident_bytes: kibibytes * 1024, cpu, wakeups })
     }
 }
 
@@ -116,6 +117,19 @@ pub struct Usage {
     pub resident_bytes: u64,
     /// User and system time since the start.
     pub cpu: Duration,
+    /// How often its threads have waited for something, and so were woken.
+    pub wakeups: u64,
+}
+
+/// Threads that have ended meanwhile count no more.
+fn wakeups(tasks: &Path) -> Option<u64> {
+    let mut wakeups = 0;
+    for task in std::fs::read_dir(tasks).ok()? {
+        let status = std::fs::read_to_string(task.ok()?.path().join("status")).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        wakeups += count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+    }
+    Some(wakeups)
 }
 
 impl Drop for Process {

@@ -342,6 +342,7 @@ impl Peer {
                 tip: Some(joined.flow.tip()),
                 epoch: Some(joined.flow.epoch()),
                 can_reach_orderer: joined.flow.can_reach_orderer(),
+                leader: joined.leadership.leader(now),
                 is_leading: joined.leadership.is_leader(),
                 config_number: joined.config().number(),
             };
@@ -365,6 +366,9 @@ impl Peer {
             }
             if (before.epoch, before.can_reach_orderer) != (current.epoch, current.can_reach_orderer) {
                 self.with_leadership(now, channel, leadership::Input::ContextChanged);
+            }
+            if before.leader != current.leader && current.leader.is_some() {
+                self.pass_to_channel(now, channel, channel::Input::LeaderChanged);
             }
             if before.is_leading != current.is_leading {
                 self.pass_to_channel(now, channel, channel::Input::SetLeading(current.is_leading));

@@ -190,6 +190,36 @@ fn a_burst_that_never_ends_is_waited_for_up_to_a_cap() {
 }
 
 #[test]
+fn a_live_body_that_my_org_lacks_waits_anew_for_its_first_leader_once() {
+    let mut bench = Bench::new(2);
+    bench.holds(0, Holding::Announced);
+    bench.want(1, 4, false);
+    let due = |bench: &Bench| bench.state.next_due().expect("awaited").since_start().as_millis() as u64;
+    let alone = due(&bench);
+
+    bench.millis = alone - 1;
+    bench.handle(Input::LeaderChanged);
+    let first = due(&bench);
+    bench.millis = first - 1;
+    bench.handle(Input::LeaderChanged);
+
+    assert_eq!((first, due(&bench)), (alone - 1 + alone, first));
+    assert!(!bench.wait().is_empty(), "no leader brought it");
+}
+
+#[test]
+fn what_somebody_of_my_org_has_waits_for_no_new_leader() {
+    let mut bench = Bench::new(2);
+    bench.want(1, 4, false);
+    let before = bench.state.next_due();
+
+    bench.millis = 500;
+    bench.handle(Input::LeaderChanged);
+
+    assert_eq!(bench.state.next_due(), before);
+}
+
+#[test]
 fn history_is_asked_for_at_once() {
     let mut bench = Bench::new(2);
 

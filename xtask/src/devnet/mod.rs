@@ -8,6 +8,7 @@ mod completeness;
 mod idle;
 mod isolation;
 mod leadership;
+mod pace;
 mod silence;
 mod spread;
 

@@ -1,0 +1,45 @@
+//! How much longer this machine takes for short work after a rest than for the same work without one.
+//!
+//! An idle peer's work comes in pieces of less than a millisecond. On virtual machines that are put to sleep, or
+//! whose memory is taken back between two pieces, each costs a multiple of what it costs in a row, and the
+//! kernel counts that as the process's own time.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// As often as an idle peer wakes up, about.
+const REST: Duration = Duration::from_millis(50);
+/// What a piece of work reads: more than the innermost caches hold.
+const TABLE_BYTES: usize = 1 << 20;
+const STEPS: usize = 2_000;
+const STEADY_PIECES: usize = 200;
+
+/// Works in short pieces for as long as this, and gives how many times longer the median piece took than the
+/// median of the same pieces without rests; at least 1.
+pub(super) fn slowdown(during: Duration) -> f64 {
+    let mut table = vec![1u8; TABLE_BYTES];
+    let mut at = 0;
+    let mut piece = || {
+        let started = Instant::now();
+        for _ in 0..STEPS {
+            // Steps that no prefetcher foresees.
+            at = (at * 5 + 4099 + usize::from(table[at])) % TABLE_BYTES;
+            table[at] = table[at].wrapping_add(1);
+        }
+        black_box(&table);
+        started.elapsed()
+    };
+    let steady = median((0..STEADY_PIECES).map(|_| piece()).collect());
+    let mut rested = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < during {
+        std::thread::sleep(REST);
+        rested.push(piece());
+    }
+    (median(rested).as_secs_f64() / steady.as_secs_f64().max(1e-9)).max(1.0)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
