@@ -3,6 +3,8 @@
 use crate::children;
 use crate::wait::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -105,31 +107,42 @@ impl Process {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
         let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
-        let wakeups = wakeups(&folder.join("task"))?;
+        let wakeups = wakeups(&folder.join("task")).ok()?;
         Some(Usage { resident_bytes: kibibytes * 1024, cpu, wakeups })
     }
 }
 
 /// What a process uses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Usage {
     /// Resident memory.
     pub resident_bytes: u64,
     /// User and system time since the start.
     pub cpu: Duration,
-    /// How often its threads have waited for something, and so were woken.
-    pub wakeups: u64,
+    /// How often each thread has waited for something, and so was woken.
+    wakeups: BTreeMap<OsString, u64>,
 }
 
-/// Threads that have ended meanwhile count no more.
-fn wakeups(tasks: &Path) -> Option<u64> {
-    let mut wakeups = 0;
-    for task in std::fs::read_dir(tasks).ok()? {
-        let status = std::fs::read_to_string(task.ok()?.path().join("status")).unwrap_or_default();
-        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        wakeups += count.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+impl Usage {
+    /// How often threads that still run were woken since an earlier look.
+    pub fn wakeups_since(&self, before: &Self) -> u64 {
+        let earlier = |thread| before.wakeups.get(thread).copied().unwrap_or(0);
+        self.wakeups.iter().map(|(thread, count)| count.saturating_sub(earlier(thread))).sum()
     }
-    Some(wakeups)
+}
+
+/// A thread that ends while this looks is left out.
+fn wakeups(tasks: &Path) -> std::io::Result<BTreeMap<OsString, u64>> {
+    let mut wakeups = BTreeMap::new();
+    for task in std::fs::read_dir(tasks)? {
+        let task = task?;
+        let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        if let Some(count) = count.and_then(|count| count.trim().parse().ok()) {
+            wakeups.insert(task.file_name(), count);
+        }
+    }
+    Ok(wakeups)
 }
 
 impl Drop for Process {
