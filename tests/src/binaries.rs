@@ -25,7 +25,7 @@ pub fn cargo() -> Command {
     // What the cargo that runs us says of our own package would look like a change to build scripts that
     // watch these names, and each run would compile the cryptography and all above it again.
     for (name, _) in std::env::vars_os() {
-        let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"]
+        let is_about_us = ["CARGO_PKG_", "CARGO_MANIFEST_", "OUT_DIR"]
             .iter()
             .any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes()));
         if is_about_us {
