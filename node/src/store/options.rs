@@ -66,7 +66,7 @@ pub(super) fn families() -> Vec<ColumnFamilyDescriptor> {
     let cache = Cache::new_lru_cache_opts(&cache);
     vec![
         family(HEADERS, MIB, DBCompressionType::Lz4, &cache),
-        family(BODIES, 4 * MIB, DBCompressionType::Lz4, &cache),
+        family(BODIES, 2 * MIB, DBCompressionType::Lz4, &cache),
         family(ENVELOPES, MIB, DBCompressionType::None, &cache),
         family(META, 256 * KIB, DBCompressionType::None, &cache),
     ]
