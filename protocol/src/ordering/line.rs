@@ -5,12 +5,13 @@ use super::assembly::{Signer, assemble};
 use super::envelope_job::Judgement;
 use super::queue::{Queue, Queued};
 use super::{Config, EnvelopeJob, EnvelopeVerdict, Nonces, Output, SubmitAnswer, SubmitRefusal, Ticket};
-use crate::channel::{ChannelConfig, ConfigUpdate};
-use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedBlock, VerifiedHeader};
+use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
+use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedHeader};
 use crate::store::{EnvelopePosition, StoreError};
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, Height};
 use crate::wire::CertificateChain;
+use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::SecretKey;
 use std::collections::{BTreeMap, VecDeque};
@@ -107,6 +108,9 @@ struct Submission {
 #[derive(Debug)]
 struct Lookup {
     submission: Submission,
+    digest: Digest,
+    /// The config that it was right under: another one may be in force when the store answers.
+    config_number: u64,
     is_nonce_used: bool,
 }
 
@@ -164,7 +168,7 @@ impl Line {
         &mut self,
         now: Now,
         ticket: Ticket,
-        (envelope, bytes): (Envelope, bytes::Bytes),
+        (envelope, bytes): (Envelope, Bytes),
         creator: CertificateChain,
         out: &mut Vec<Output>,
     ) {
@@ -211,14 +215,14 @@ impl Line {
         match verdict.judgement {
             Judgement::Overloaded => self.answer(submission.waiting, &SubmitAnswer::Overloaded, out),
             Judgement::Refused(refusal) => self.refuse(submission.waiting, refusal, out),
-            Judgement::Right(id) => self.on_right(now, id, submission, context, out),
+            Judgement::Right(id) => self.on_right(now, (verdict.digest, id), submission, context, out),
         }
     }
 
     fn on_right(
         &mut self,
         now: Now,
-        id: EnvelopeId,
+        (digest, id): (Digest, EnvelopeId),
         submission: Submission,
         context: &Context<'_>,
         out: &mut Vec<Output>,
@@ -235,7 +239,8 @@ impl Line {
         let is_nonce_used = self.nonces.contains(submission.envelope.content());
         if is_nonce_used || !self.nonces.is_complete() {
             out.push(Output::Find { channel: self.config.channel(), envelope: id });
-            self.finding.insert(id, Lookup { submission, is_nonce_used });
+            let config_number = self.config.number();
+            self.finding.insert(id, Lookup { submission, digest, config_number, is_nonce_used });
         } else {
             self.admit(now, id, submission, context, out);
         }
@@ -249,7 +254,8 @@ impl Line {
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(Lookup { submission, is_nonce_used }) = self.finding.remove(&id) else { return };
+        let Some(lookup) = self.finding.remove(&id) else { return };
+        let Lookup { submission, digest, config_number, is_nonce_used } = lookup;
         match position {
             Ok(Some(position)) => {
                 let answer = SubmitAnswer::Accepted { envelope: id, position };
@@ -259,12 +265,32 @@ impl Line {
             Ok(None) if is_nonce_used || self.nonces.contains(submission.envelope.content()) => {
                 self.refuse(submission.waiting, SubmitRefusal::NonceUsed, out);
             }
+            Ok(None) if config_number != self.config.number() => {
+                self.judge_submission_again(now, digest, submission, out);
+            }
             Ok(None) => self.admit(now, id, submission, context, out),
             Err(error) => {
                 let cause = error.to_string();
                 self.refuse(submission.waiting, SubmitRefusal::Unavailable { cause }, out);
             }
         }
+    }
+
+    /// The config has changed since the verdict. A copy that came meanwhile is being judged for both.
+    fn judge_submission_again(
+        &mut self,
+        now: Now,
+        digest: Digest,
+        submission: Submission,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(copy) = self.judging.get_mut(&digest) {
+            self.load.bytes -= submission.waiting.bytes;
+            copy.waiting.tickets.extend(submission.waiting.tickets);
+            return;
+        }
+        self.judge(now, digest, submission.envelope.clone(), submission.creator.clone(), out);
+        self.judging.insert(digest, submission);
     }
 
     fn admit(
@@ -319,15 +345,46 @@ impl Line {
         let Some(signer) = signer else {
             return self.give_up("there is no key to sign blocks with", out);
         };
-        match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
-            Ok(block) => {
-                self.tip = block.header().clone();
-                let envelopes = batch.iter().map(|queued| queued.id).collect();
-                self.in_flight.push_back(InFlight { number: block.number(), envelopes });
-                out.push(Output::Commit(block.clone()));
-                self.follow_update(now, &block, context, out);
+        let block = match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
+            Ok(block) => block,
+            Err(error) => {
+                return self.give_up(&format!("a block of our own is not right: {error}"), out);
             }
-            Err(error) => self.give_up(&format!("a block of our own is not right: {error}"), out),
+        };
+        let next = block.config_update().map(|update| self.judge_update(update)).transpose();
+        // Peers stop before a certified update that is not right: it never leaves this place.
+        let next = match next {
+            Ok(next) => next,
+            Err(error) => return self.drop_update(batch, error, out),
+        };
+        self.tip = block.header().clone();
+        let (number, envelopes) = (block.number(), batch.iter().map(|queued| queued.id).collect());
+        self.in_flight.push_back(InFlight { number, envelopes });
+        out.push(Output::Commit(block));
+        if let Some(next) = next {
+            self.follow_update(now, number, next, context, out);
+        }
+    }
+
+    fn judge_update(&self, payload: Bytes) -> Result<Arc<ChannelConfig>, UpdateError> {
+        ConfigUpdate::decode(payload)?.judge(&self.config).map(Arc::new)
+    }
+
+    /// Refuses what the verifiers should have refused.
+    fn drop_update(&mut self, batch: &[Queued], error: UpdateError, out: &mut Vec<Output>) {
+        for queued in batch {
+            self.turn_away(queued, &SubmitAnswer::Refused(SubmitRefusal::ConfigUpdate(error.clone())), out);
+        }
+    }
+
+    /// Answers an envelope that was to be ordered and is not; its nonce is free again.
+    fn turn_away(&mut self, queued: &Queued, answer: &SubmitAnswer, out: &mut Vec<Output>) {
+        // It was decoded when it came.
+        if let Ok(envelope) = Envelope::decode(queued.bytes.clone()) {
+            self.nonces.remove(envelope.content());
+        }
+        if let Some(waiting) = self.ordered.remove(&queued.id) {
+            self.answer(waiting, answer, out);
         }
     }
 
@@ -378,20 +435,13 @@ impl Line {
     fn follow_update(
         &mut self,
         now: Now,
-        block: &VerifiedBlock,
+        number: BlockNumber,
+        next: Arc<ChannelConfig>,
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(payload) = block.config_update() else { return };
-        let next = ConfigUpdate::decode(payload).and_then(|update| update.judge(&self.config));
-        let next = match next {
-            Ok(next) => Arc::new(next),
-            Err(error) => {
-                return self.give_up(&format!("a config of our own is not right: {error}"), out);
-            }
-        };
         self.config = Arc::clone(&next);
-        out.push(Output::ConfigChanged { number: block.number(), config: Arc::clone(&next) });
+        out.push(Output::ConfigChanged { number, config: Arc::clone(&next) });
         match OwnKey::alone(&next, context.keys) {
             Ok(signer) => self.signer = Some(signer),
             Err(cause) => return self.give_up(&cause, out),
@@ -440,10 +490,7 @@ impl Line {
             Judgement::Refused(refusal) => SubmitAnswer::Refused(refusal),
             Judgement::Overloaded => SubmitAnswer::Overloaded,
         };
-        self.nonces.remove(envelope.content());
-        if let Some(waiting) = self.ordered.remove(&queued.id) {
-            self.answer(waiting, &answer, out);
-        }
+        self.turn_away(&queued, &answer, out);
     }
 
     /// Orders nothing more and says why; what is on its way to the disk is still answered.
