@@ -273,9 +273,11 @@ impl State {
         }
     }
 
-    /// Takes the incarnation after that of an earlier life; it waits if that is still beyond the skew.
+    /// Takes an incarnation after that of an earlier life; it waits if that is still beyond the skew. It
+    /// starts now at the earliest: all that the earlier life said lies before it, so none of it excludes
+    /// this one.
     fn outlive(&mut self, now: Now, earlier: Incarnation, context: &Context<'_>, out: &mut Outbox) {
-        let next = earlier.next();
+        let next = earlier.next().max(Incarnation::from_millis(now.wall.as_millis()));
         if next.started_at() > now.wall.saturating_add(self.config.clock_skew_max) {
             return;
         }
