@@ -16,8 +16,8 @@ use crate::wire::ChannelMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Members that may have older blocks only and whose questions wait for the store; above it all of them are
-/// forgotten, and ask again.
+/// Members that may have older blocks only and whose questions wait for the store; above it who has not asked
+/// for longest is forgotten, and asks again.
 const FORMER_ASKERS_MAX: usize = 256;
 
 impl Channel {
@@ -151,10 +151,11 @@ impl Channel {
 
     /// A member that may only have blocks up to one that is durable here asks for some of them.
     pub(super) fn on_former(&mut self, step: &mut Step<'_>, from: MemberId, message: ChannelMessage) {
+        self.former_askers.retain(|it| *it != from);
         if self.former_askers.len() >= FORMER_ASKERS_MAX {
-            self.former_askers.clear();
+            self.former_askers.pop_front();
         }
-        self.former_askers.insert(from);
+        self.former_askers.push_back(from);
         match message {
             ChannelMessage::WantHeaders(want) => self.on_want_headers(step, from, want),
             ChannelMessage::WantBody(want) => self.on_want_body(step, from, want),

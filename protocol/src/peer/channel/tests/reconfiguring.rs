@@ -269,3 +269,22 @@ fn a_former_reader_is_answered_and_its_statements_are_refused() {
     assert!(matches!(answers[..], [ChannelMessage::Headers { headers, .. }] if headers.len() == 1));
     assert!(net.nodes[0].refusals().contains("former_reader"));
 }
+
+#[test]
+fn of_too_many_former_readers_who_asked_first_is_forgotten_and_the_others_are_answered() {
+    let mut net = Net::new(1);
+    net.make_blocks(2, 100);
+    net.preload(0, 2);
+    let want = ChannelMessage::WantHeaders(WantHeaders { first: BlockNumber::new(1), count: 1 });
+    let askers: Vec<MemberId> = (50..307).map(member).collect();
+    net.former.extend(&askers);
+
+    for asker in &askers {
+        net.input(0, Input::FormerAsks { from: *asker, message: want.clone() });
+    }
+    net.run_for(MOMENT);
+
+    let answered = |asker: &&MemberId| net.nodes[0].sent_to(**asker, "headers").len() == 1;
+    assert_eq!(askers.iter().filter(answered).count(), 256);
+    assert!(!answered(&&askers[0]));
+}
