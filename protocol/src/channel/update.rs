@@ -7,6 +7,9 @@
 //!
 //! A config envelope counts only alone in its block; among others it is bytes like any. Peers judge without a
 //! clock, so that all reach one verdict; orderers judge at their time as well, when it is submitted.
+//!
+//! Floor: a config must allow envelopes in which an update as long as the one that brings it fits, so that a
+//! limit that is too low can be raised again.
 
 use super::{ChannelConfig, ConfigError};
 use crate::types::{ChannelId, OrgId};
@@ -22,6 +25,10 @@ use thiserror::Error;
 
 /// The most signatures of one update: two admins of each of the most orgs.
 pub const SIGNATURES_MAX: usize = 512;
+
+/// What an envelope needs beside an update's bytes: ids, nonce, signature, protobuf's tags and lengths, and a
+/// few longer numbers in the next update. Derived: under 256, doubled.
+const ENVELOPE_OVERHEAD_BYTES: usize = 512;
 
 /// The next config with what speaks for it; nothing is judged yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +90,14 @@ pub enum UpdateError {
     Signature {
         /// Which signature.
         index: usize,
+    },
+    /// No further update would fit into an envelope.
+    #[error("config update allows envelopes of {found} bytes; one with an update like it needs {needed}")]
+    EnvelopeLimit {
+        /// The limit that it sets.
+        found: u32,
+        /// This update's length and what an envelope adds.
+        needed: usize,
     },
     /// A key has signed already.
     #[error("signature {index} of the config update is of an admin who has signed it already")]
@@ -194,6 +209,7 @@ impl ConfigUpdate {
             let (found, expected) = (next.previous_hash(), before.hash());
             return Err(UpdateError::PreviousHash { found, expected });
         }
+        self.require_room_for_another(&next)?;
         let (needed, orgs) = (Self::majority_of(before), before.orgs().len());
         // What costs nothing to see first: fewer admins than orgs are needed.
         let found = match self.signatures.len() {
@@ -204,6 +220,15 @@ impl ConfigUpdate {
             return Err(UpdateError::TooFew { found, needed, orgs });
         }
         Ok(next)
+    }
+
+    fn require_room_for_another(&self, next: &ChannelConfig) -> Result<(), UpdateError> {
+        let found = next.limits().envelope_bytes_max;
+        let needed = self.encode().len() + ENVELOPE_OVERHEAD_BYTES;
+        match (found as usize) < needed {
+            true => Err(UpdateError::EnvelopeLimit { found, needed }),
+            false => Ok(()),
+        }
     }
 
     /// Each key may sign once, so that copies of a signature cost no verification.

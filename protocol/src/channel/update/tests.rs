@@ -1,6 +1,7 @@
 //! Updates judged: one test for each reason to refuse.
 
 use super::*;
+use crate::channel::ChannelLimits;
 use crate::store::suite::{Chain, Creator, VALIDITY, org_config};
 use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
 
@@ -178,6 +179,22 @@ fn who_signs_again_with_a_renewed_certificate_replaces_the_earlier_signature() {
 
     assert_eq!(update.signatures().len(), 2);
     assert!(update.judge(chain.config()).is_ok());
+}
+
+#[test]
+fn a_config_under_which_no_further_update_would_fit_is_refused() {
+    let (chain, two, _) = three_orgs();
+    let limited = |bytes: u32| {
+        let limits = ChannelLimits { envelope_bytes_max: bytes, ..ChannelLimits::default() };
+        let update = chain.changed(|config| config.limits = Some((&limits).into()));
+        signed_by(&chain, update, &[chain.admin(), &two])
+    };
+    let needed = limited(2_000).encode().len() + ENVELOPE_OVERHEAD_BYTES;
+    let floor = u32::try_from(needed).unwrap();
+
+    assert!(limited(floor).judge(chain.config()).is_ok());
+    let refused = limited(floor - 1).judge(chain.config());
+    assert_eq!(refused.unwrap_err(), UpdateError::EnvelopeLimit { found: floor - 1, needed });
 }
 
 #[test]
