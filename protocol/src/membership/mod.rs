@@ -48,6 +48,7 @@ use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
 use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
 use crate::wire::{Alive, InternalEndpoint, Leave, Verified};
+use alive::Heard;
 use awake::AwakeClock;
 use bytes::Bytes;
 use clocks::Clocks;
@@ -245,7 +246,7 @@ impl State {
             }
             Input::EndpointsRefused(member) => self.handle_endpoints_refused(now, member, context, out),
             Input::Alive { alive, internal, from } => {
-                self.on_alive(now, alive, internal, from, context, out);
+                self.on_alive(now, Heard { alive, internal, from }, context, out);
             }
             Input::Leave { leave, from } => self.on_leave(now, &leave, from, context, out),
             Input::Conflict { conflict, from } => self.raise(now, &conflict, from, context, out),
