@@ -62,6 +62,7 @@ impl OwnKey {
 
 /// What one step of a line may use.
 pub(super) struct Context<'a> {
+    pub(super) now: Now,
     pub(super) config: &'a Config,
     pub(super) keys: &'a [SecretKey],
 }
@@ -166,10 +167,10 @@ impl Line {
     /// Takes a submission that the load allows. `bytes` is the envelope's length as it came.
     pub(super) fn on_submit(
         &mut self,
-        now: Now,
         ticket: Ticket,
         (envelope, bytes): (Envelope, Bytes),
         creator: CertificateChain,
+        context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
         let digest = submission_digest(&bytes, &creator);
@@ -187,7 +188,7 @@ impl Line {
             bytes: bytes.len(),
             creator: creator.clone(),
             config: Arc::clone(&self.config),
-            at: now.wall.as_seconds(),
+            at: context.now.wall.as_seconds(),
         }));
         let waiting = Waiting { tickets: vec![ticket], bytes: held_bytes };
         self.judging.insert(digest, Submission { envelope, creator, waiting });
@@ -195,33 +196,31 @@ impl Line {
 
     pub(super) fn on_judged(
         &mut self,
-        now: Now,
         verdict: EnvelopeVerdict,
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
         if let Some(queued) = self.judging_again.remove(&verdict.digest) {
-            return self.on_judged_again(now, queued, verdict, context, out);
+            return self.on_judged_again(queued, verdict, context, out);
         }
         // The config has changed meanwhile: its verdict is not worth anything.
         if verdict.config_number != self.config.number()
             && let Some(submission) = self.judging.get(&verdict.digest)
         {
             let (envelope, creator) = (submission.envelope.clone(), submission.creator.clone());
-            return self.judge(now, verdict.digest, envelope, creator, out);
+            return self.judge(context, verdict.digest, envelope, creator, out);
         }
         // Answered already, if the channel was halted in between.
         let Some(submission) = self.judging.remove(&verdict.digest) else { return };
         match verdict.judgement {
             Judgement::Overloaded => self.answer(submission.waiting, &SubmitAnswer::Overloaded, out),
             Judgement::Refused(refusal) => self.refuse(submission.waiting, refusal, out),
-            Judgement::Right(id) => self.on_right(now, (verdict.digest, id), submission, context, out),
+            Judgement::Right(id) => self.on_right((verdict.digest, id), submission, context, out),
         }
     }
 
     fn on_right(
         &mut self,
-        now: Now,
         (digest, id): (Digest, EnvelopeId),
         submission: Submission,
         context: &Context<'_>,
@@ -242,13 +241,12 @@ impl Line {
             let config_number = self.config.number();
             self.finding.insert(id, Lookup { submission, digest, config_number, is_nonce_used });
         } else {
-            self.admit(now, id, submission, context, out);
+            self.admit(id, submission, context, out);
         }
     }
 
     pub(super) fn on_found(
         &mut self,
-        now: Now,
         id: EnvelopeId,
         position: Result<Option<EnvelopePosition>, StoreError>,
         context: &Context<'_>,
@@ -266,9 +264,9 @@ impl Line {
                 self.refuse(submission.waiting, SubmitRefusal::NonceUsed, out);
             }
             Ok(None) if config_number != self.config.number() => {
-                self.judge_submission_again(now, digest, submission, out);
+                self.judge_submission_again(context, digest, submission, out);
             }
-            Ok(None) => self.admit(now, id, submission, context, out),
+            Ok(None) => self.admit(id, submission, context, out),
             Err(error) => {
                 let cause = error.to_string();
                 self.refuse(submission.waiting, SubmitRefusal::Unavailable { cause }, out);
@@ -279,7 +277,7 @@ impl Line {
     /// The config has changed since the verdict. A copy that came meanwhile is being judged for both.
     fn judge_submission_again(
         &mut self,
-        now: Now,
+        context: &Context<'_>,
         digest: Digest,
         submission: Submission,
         out: &mut Vec<Output>,
@@ -289,13 +287,12 @@ impl Line {
             copy.waiting.tickets.extend(submission.waiting.tickets);
             return;
         }
-        self.judge(now, digest, submission.envelope.clone(), submission.creator.clone(), out);
+        self.judge(context, digest, submission.envelope.clone(), submission.creator.clone(), out);
         self.judging.insert(digest, submission);
     }
 
     fn admit(
         &mut self,
-        now: Now,
         id: EnvelopeId,
         submission: Submission,
         context: &Context<'_>,
@@ -310,34 +307,34 @@ impl Line {
         self.nonces.insert(envelope.content());
         self.ordered.insert(id, waiting);
         // Encoded anew, so that bytes that an envelope does not need never enter a block.
-        let (bytes, admitted) = (envelope.encode(), now.monotonic);
+        let (bytes, admitted) = (envelope.encode(), context.now.monotonic);
         self.queue.push(Queued { id, bytes, creator, is_update, admitted });
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
-    pub(super) fn on_timer(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+    pub(super) fn on_timer(&mut self, context: &Context<'_>, out: &mut Vec<Output>) {
         self.timer = None;
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
     /// Cuts every block that is due or full and has room on its way to the disk; sets the timer for the rest.
-    fn cut(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+    fn cut(&mut self, context: &Context<'_>, out: &mut Vec<Output>) {
         while self.halted.is_none()
             && self.in_flight.len() < context.config.commits_in_flight_max
             && !self.queue.is_empty()
         {
             let limits = self.config.limits();
             let due_at = self.queue.due_at(limits);
-            let is_due = due_at.is_some_and(|at| at <= now.monotonic);
+            let is_due = due_at.is_some_and(|at| at <= context.now.monotonic);
             if !is_due && !self.queue.has_full_batch(limits) {
                 return self.set_timer(due_at, out);
             }
             let batch = self.queue.take_batch(limits);
-            self.make_block(now, &batch, context, out);
+            self.make_block(&batch, context, out);
         }
     }
 
-    fn make_block(&mut self, now: Now, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
+    fn make_block(&mut self, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
         let signer = self.signer.and_then(|OwnKey { index, key }| {
             let key = context.keys.get(key)?;
             Some(Signer { index, key })
@@ -345,7 +342,7 @@ impl Line {
         let Some(signer) = signer else {
             return self.give_up("there is no key to sign blocks with", out);
         };
-        let block = match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
+        let block = match assemble(batch, &self.tip, &self.config, &signer, context.now.wall) {
             Ok(block) => block,
             Err(error) => {
                 return self.give_up(&format!("a block of our own is not right: {error}"), out);
@@ -362,7 +359,7 @@ impl Line {
         self.in_flight.push_back(InFlight { number, envelopes });
         out.push(Output::Commit(block));
         if let Some(next) = next {
-            self.follow_update(now, number, next, context, out);
+            self.follow_update(number, next, context, out);
         }
     }
 
@@ -397,7 +394,6 @@ impl Line {
 
     pub(super) fn on_committed(
         &mut self,
-        now: Now,
         through: BlockNumber,
         context: &Context<'_>,
         out: &mut Vec<Output>,
@@ -414,7 +410,7 @@ impl Line {
         if let (true, Some(cause)) = (self.in_flight.is_empty(), self.halted.clone()) {
             return self.halt(&cause, out);
         }
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
     /// Answers all that waits, and orders nothing more.
@@ -434,7 +430,6 @@ impl Line {
     /// A block of ours brings a config: it is in force for the next one, and all that waits is judged by it.
     fn follow_update(
         &mut self,
-        now: Now,
         number: BlockNumber,
         next: Arc<ChannelConfig>,
         context: &Context<'_>,
@@ -450,27 +445,26 @@ impl Line {
             // It was decoded when it came.
             let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { continue };
             let digest = submission_digest(&queued.bytes, &queued.creator);
-            self.judge(now, digest, envelope, queued.creator.clone(), out);
+            self.judge(context, digest, envelope, queued.creator.clone(), out);
             self.judging_again.insert(digest, queued);
         }
     }
 
     fn judge(
         &self,
-        now: Now,
+        context: &Context<'_>,
         digest: Digest,
         envelope: Envelope,
         creator: CertificateChain,
         out: &mut Vec<Output>,
     ) {
         let bytes = envelope.encode().len();
-        let (config, at) = (Arc::clone(&self.config), now.wall.as_seconds());
+        let (config, at) = (Arc::clone(&self.config), context.now.wall.as_seconds());
         out.push(Output::Verify(EnvelopeJob { digest, envelope, bytes, creator, config, at }));
     }
 
     fn on_judged_again(
         &mut self,
-        now: Now,
         queued: Queued,
         verdict: EnvelopeVerdict,
         context: &Context<'_>,
@@ -478,14 +472,14 @@ impl Line {
     ) {
         let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { return };
         if verdict.config_number != self.config.number() {
-            self.judge(now, verdict.digest, envelope, queued.creator.clone(), out);
+            self.judge(context, verdict.digest, envelope, queued.creator.clone(), out);
             self.judging_again.insert(verdict.digest, queued);
             return;
         }
         let answer = match verdict.judgement {
             Judgement::Right(_) => {
                 self.queue.push(queued);
-                return self.cut(now, context, out);
+                return self.cut(context, out);
             }
             Judgement::Refused(refusal) => SubmitAnswer::Refused(refusal),
             Judgement::Overloaded => SubmitAnswer::Overloaded,
