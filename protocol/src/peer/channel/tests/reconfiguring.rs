@@ -173,8 +173,7 @@ fn a_claim_of_a_next_config_that_cannot_come_true_any_more_is_refused_and_counte
     assert!(!net.nodes[0].refusals().contains("config_impossible"));
     push_block(&mut net, ghost, 2);
 
-    assert!(net.nodes[0].refusals().contains("config_impossible"));
-    net.assert_no_offences();
+    net.assert_refused_without_offence("config_impossible");
 }
 
 #[test]
@@ -190,8 +189,7 @@ fn what_was_proven_above_a_config_block_under_the_config_before_it_is_dropped() 
     }
 
     net.run_until_height(&[0], 4, Duration::from_millis(100));
-    assert!(net.nodes[0].refusals().contains("config_superseded"));
-    net.assert_no_offences();
+    net.assert_refused_without_offence("config_superseded");
 }
 
 #[test]
