@@ -140,8 +140,7 @@ fn the_alarm_ends_when_the_copy_is_gone_and_does_not_come_back() -> Outcome {
     })?;
     world.run_for(seconds(30))?;
 
-    // Its cable is pulled: a process that ends has its endpoints refused, and the newest of them are the copy's.
-    world.partition(&[&running, &[copy]])?;
+    world.crash(copy);
 
     world.run_until("the alarm is cleared everywhere", seconds(30), |world| {
         running.iter().all(|node| !has_alarm(world, *node, owner, ":"))

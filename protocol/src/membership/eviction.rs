@@ -100,7 +100,9 @@ impl State {
         };
         let is_recent = entry.refused_at.is_some_and(|at| awake.saturating_sub(at) < interval);
         let is_asked = entry.asked.is_some_and(|asked| asked.reason == EvictionReason::Refused);
-        if context.sessions.contains_key(&member) || is_recent || is_asked {
+        // Of two processes of one identity the one that ended may be the one that this endpoint is of.
+        let is_in_use_twice = self.duplicates.endpoints(member).is_some();
+        if context.sessions.contains_key(&member) || is_recent || is_asked || is_in_use_twice {
             return;
         }
         entry.refused_at = Some(awake);
