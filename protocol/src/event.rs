@@ -291,6 +291,16 @@ pub enum Source {
     Orderer(SourceId),
 }
 
+impl Source {
+    /// The member, if it is one.
+    pub const fn member(self) -> Option<MemberId> {
+        match self {
+            Self::Peer(member) => Some(member),
+            Self::Orderer(_) => None,
+        }
+    }
+}
+
 /// By which mechanism a body came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Route {

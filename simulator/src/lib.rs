@@ -10,11 +10,12 @@
 //! ```
 //!
 //! Reading order: `world`, `builder`, `node`, `step`; `connections` with `links`; `disk`, `feeds`;
-//! `checks`; `swarm`.
+//! `checks`; `swarm`, `changes`.
 
 pub mod builder;
 mod certificates;
 mod chain;
+mod changes;
 pub mod checks;
 mod clock;
 mod connections;

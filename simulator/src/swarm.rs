@@ -1,7 +1,8 @@
-//! The standing campaign: a lossy world of fifty peers with a partition, a crash and a pause; every number
-//! in it is drawn from the seed. Safety is checked at every event, then everything heals and all must reach
-//! the tip.
+//! The standing campaign: a lossy world of fifty peers with a partition, a crash, a pause and at times
+//! config updates; every number in it is drawn from the seed. Safety is checked at every event, then
+//! everything heals and all must reach the tip.
 
+use crate::changes::Changes;
 use crate::checks::Failure;
 use crate::links::LinkSettings;
 use crate::node::NodeId;
@@ -45,6 +46,8 @@ pub struct Report {
     pub deliveries: u64,
     /// Frames that were lost.
     pub frames_lost: u64,
+    /// Configs that came into force after the first ones.
+    pub updates: u64,
     /// From the last fault mended and the last block submitted until all were at the tip.
     pub recovery: Duration,
     /// The hash over all events.
@@ -58,6 +61,7 @@ pub struct Campaign {
     pub world: World,
     settings: Settings,
     script: Random,
+    changes: Changes,
     /// When the last fault was mended and the last block submitted.
     calm: Duration,
 }
@@ -80,17 +84,20 @@ impl Campaign {
     pub fn new(seed: u64, settings: &Settings) -> Result<Self, Failure> {
         let mut script = Random::new(seed, 100);
         let world = build(seed, settings, &mut script)?;
-        Ok(Self { world, settings: settings.clone(), script, calm: Duration::ZERO })
+        let changes = Changes::new(seed);
+        Ok(Self { world, settings: settings.clone(), script, changes, calm: Duration::ZERO })
     }
 
-    /// The safety phase: blocks flow while a partition, a crash with a restart and a pause come in each
-    /// other's way; in the end all is mended but the loss.
+    /// The safety phase: blocks flow while a partition, a crash with a restart, a pause and config updates
+    /// come in each other's way; in the end all is mended but the loss.
     ///
     /// # Errors
     /// [`Failure`] when an invariant breaks.
     pub fn trouble(&mut self) -> Result<(), Failure> {
-        let Self { world, script, .. } = self;
+        let Self { world, script, changes, .. } = self;
+        let channels = CHANNELS.map(|name| world.channel(name));
         world.run_for(Duration::from_secs(10))?;
+        changes.invite(world, channels[0])?;
         for name in CHANNELS {
             let payload = 200 + script.index(60_000);
             let pause = script.between(Duration::from_millis(100), Duration::from_secs(1));
@@ -105,14 +112,19 @@ impl Campaign {
         let (crashing, pausing) = (minority[0], majority[0]);
 
         world.run_for(script.up_to(Duration::from_secs(10)))?;
+        changes.at_times(world, channels);
         world.partition(&[majority, minority])?;
         world.run_for(script.up_to(Duration::from_secs(10)))?;
+        changes.at_times(world, channels);
         world.crash(crashing);
         world.pause(pausing);
+        changes.at_times(world, channels);
         world.run_for(script.up_to(Duration::from_secs(30)))?;
+        changes.at_times(world, channels);
         world.resume(pausing)?;
         world.restart(crashing)?;
         world.run_for(script.up_to(Duration::from_secs(5)))?;
+        changes.at_times(world, channels);
         world.heal();
         self.calm = self.calm.max(world.now());
         Ok(())
@@ -123,7 +135,7 @@ impl Campaign {
     /// # Errors
     /// [`Failure`] when an invariant breaks or the bound is passed.
     pub fn recover(&mut self) -> Result<Report, Failure> {
-        let Self { world, settings, calm, .. } = self;
+        let Self { world, settings, changes, calm, .. } = self;
         world.run_for(calm.saturating_sub(world.now()))?;
         for name in CHANNELS {
             world.submit(world.channel(name), 5, 1000);
@@ -137,6 +149,7 @@ impl Campaign {
             events: world.event_count(),
             deliveries: world.deliveries(),
             frames_lost: world.traffic().lost(),
+            updates: changes.count(),
             recovery: world.now().saturating_sub(*calm),
             trace: world.trace_hash(),
         })

@@ -122,6 +122,37 @@ fn an_identity_in_use_twice_is_an_alarm_everywhere_within_an_interval_until_a_ne
     Ok(())
 }
 
+/// A3
+#[test]
+fn the_alarm_ends_when_the_copy_is_gone_and_does_not_come_back() -> Outcome {
+    let (owner, copy) = (NodeId(2), NodeId(5));
+    let mut world = World::builder(116)
+        .orgs(&[6, 3])
+        .channel("trade", &[0, 1])
+        .start_at(move |node| (node != copy).then_some(seconds(0)))
+        .build()?;
+    let running: Vec<NodeId> = world.node_ids().filter(|node| *node != copy).collect();
+    world.run_until("all see each other", seconds(20), |world| world.see_each_other(&running))?;
+    world.copy_identity(owner, copy);
+    world.restart(copy)?;
+    world.run_until("all have the alarm", seconds(5), |world| {
+        running.iter().all(|node| has_alarm(world, *node, owner, ":"))
+    })?;
+    world.run_for(seconds(30))?;
+
+    world.crash(copy);
+
+    world.run_until("the alarm is cleared everywhere", seconds(30), |world| {
+        running.iter().all(|node| !has_alarm(world, *node, owner, ":"))
+    })?;
+    let before: Vec<usize> = running.iter().map(|node| alarms(&world, *node)).collect();
+    world.run_for(seconds(60))?;
+    assert!(running.iter().all(|node| !has_alarm(&world, *node, owner, ":")), "and stays so");
+    let after: Vec<usize> = running.iter().map(|node| alarms(&world, *node)).collect();
+    assert_eq!(after, before, "nor is it raised again");
+    Ok(())
+}
+
 fn alarms(world: &World, node: NodeId) -> usize {
     let is_alarm = |event: &Event| matches!(event, Event::DuplicateIdentity { .. });
     world.events(node).iter().filter(|(_, event)| is_alarm(event)).count()

@@ -74,6 +74,39 @@ fn who_says_too_much_for_too_long_loses_its_session_and_nobody_is_accused() -> O
     })
 }
 
+/// Where node 0 is reached; node 2 says the same of itself.
+const CLAIMED: &str = "peer0.org1.example:7051";
+
+#[test]
+fn who_claims_a_bootstrap_peers_endpoint_keeps_nobody_from_it() -> Outcome {
+    let mut world = World::builder(73)
+        .orgs(&[2, 1])
+        .channel("trade", &[0, 1])
+        .without_anchors()
+        .bootstrap(|node| if node.0 == 2 { vec![NodeId(1)] } else { Vec::new() })
+        .configure(|node, config| {
+            let claimed = CLAIMED.parse().expect("a host and a port");
+            match node.0 {
+                1 => config.bootstrap = vec![claimed],
+                2 => config.external_endpoint = Some(claimed),
+                _ => {}
+            }
+        })
+        .start_at(|node| Some(if node.0 == 0 { seconds(10) } else { seconds(0) }))
+        .build()?;
+    world.run_until("the liar is there first", seconds(9), |world| world.see_each_other(&nodes(1..3)))?;
+
+    world.run_until("the bootstrap peer is found", seconds(40), |world| {
+        world.seen_by(NodeId(0)).contains(&NodeId(1)) && world.seen_by(NodeId(1)).contains(&NodeId(0))
+    })?;
+
+    world.run_for(seconds(1))?;
+    let before = world.traffic().of("hello").frames;
+    world.run_for(seconds(120))?;
+    assert_eq!(world.traffic().of("hello").frames, before, "who is connected is not dialed again");
+    Ok(())
+}
+
 /// A fifth of the minted members, as the product's quota is to a few hundred.
 const INBOUND_PER_ORG: usize = 8;
 

@@ -6,7 +6,7 @@ use clap::Args;
 use ledgercast_simulator::swarm::{Report, Settings};
 use std::time::{Duration, Instant};
 
-/// Runs seeds of a simulated network of 50 peers with loss, a partition, a crash and a pause.
+/// Runs seeds of a simulated network of 50 peers with loss, a partition, a crash, a pause and config updates.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How many seeds to run.
@@ -25,6 +25,7 @@ struct Totals {
     passed: u64,
     events: u64,
     deliveries: u64,
+    updates: u64,
     simulated: Duration,
     recovery_max: Duration,
     failed: Vec<(u64, String)>,
@@ -92,15 +93,17 @@ impl Totals {
                 self.passed += 1;
                 self.events += report.events;
                 self.deliveries += report.deliveries;
+                self.updates += report.updates;
                 self.simulated += report.simulated;
                 self.recovery_max = self.recovery_max.max(report.recovery);
                 println!(
                     "seed {seed}: passed, {:.0} s simulated in {:.1} s, {} events, {} deliveries, \
-                     calm to tip {:.1} s, trace {}",
+                     {} config updates, calm to tip {:.1} s, trace {}",
                     report.simulated.as_secs_f64(),
                     wall.as_secs_f64(),
                     report.events,
                     report.deliveries,
+                    report.updates,
                     report.recovery.as_secs_f64(),
                     report.trace.short()
                 );
@@ -118,13 +121,15 @@ fn print_totals(totals: &Totals, wall: Duration) {
     let seconds = wall.as_secs_f64().max(f64::EPSILON);
     println!();
     println!(
-        "{} passed, {} failed; {} events ({:.0}/s), {} deliveries, {:.0} s simulated \
+        "{} passed, {} failed; {} events ({:.0}/s), {} deliveries, {} config updates, \
+         {:.0} s simulated \
          ({:.1} times real time), slowest recovery {:.1} s",
         totals.passed,
         totals.failed.len(),
         totals.events,
         totals.events as f64 / seconds,
         totals.deliveries,
+        totals.updates,
         totals.simulated.as_secs_f64(),
         totals.simulated.as_secs_f64() / seconds,
         totals.recovery_max.as_secs_f64()

@@ -306,6 +306,7 @@ mod tests {
             ("verification", "queue_max = 0", "1 to 1000000"),
             ("verification", "threads = 100_000", "0 to 1024"),
             ("store", "write_blocks_max = 0", "1 to 1000000"),
+            ("blocks", "deferred_headers_max = 0", "1 to 1000000"),
             ("feed", "headers_in_flight_max = 0", "1 to 1000000"),
             ("feed", "address_overrides = { \"orderer0\" = \"10.0.0.5:7050\" }", "host:port"),
             ("network", "dials_waiting_max = 0", "at least 1"),

@@ -102,6 +102,7 @@ impl ConfigFile for PeerFile {
         self.verification.check()?;
         self.api.check()?;
         self.operations.check()?;
+        self.blocks.check()?;
         self.feed.check()?;
         self.store.check()
     }
@@ -287,6 +288,21 @@ section! {
             questions_per_member: usize,
             traces_max: usize,
         }
+    }
+}
+
+impl BlocksSection {
+    /// Without a place for one of these no block would ever come.
+    pub(super) fn check(&self) -> Result<(), WrongValue> {
+        check::places(
+            "blocks",
+            &[
+                ("proving_per_source", self.proving_per_source),
+                ("proving_copies_max", self.proving_copies_max),
+                ("deferred_headers_max", self.deferred_headers_max),
+                ("commits_in_flight_max", self.commits_in_flight_max),
+            ],
+        )
     }
 }
 

@@ -7,6 +7,9 @@
 //!
 //! A config envelope counts only alone in its block; among others it is bytes like any. Peers judge without a
 //! clock, so that all reach one verdict; orderers judge at their time as well, when it is submitted.
+//!
+//! Floor: a config must allow envelopes in which an update as long as the one that brings it fits, so that a
+//! limit that is too low can be raised again.
 
 use super::{ChannelConfig, ConfigError};
 use crate::types::{ChannelId, OrgId};
@@ -22,6 +25,10 @@ use thiserror::Error;
 
 /// The most signatures of one update: two admins of each of the most orgs.
 pub const SIGNATURES_MAX: usize = 512;
+
+/// What an envelope needs beside an update's bytes: ids, nonce, signature, protobuf's tags and lengths, and a
+/// few longer numbers in the next update. Derived: under 256, doubled.
+const ENVELOPE_OVERHEAD_BYTES: usize = 512;
 
 /// The next config with what speaks for it; nothing is judged yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +91,20 @@ pub enum UpdateError {
         /// Which signature.
         index: usize,
     },
+    /// No further update would fit into an envelope.
+    #[error("config update allows envelopes of {found} bytes; one with an update like it needs {needed}")]
+    EnvelopeLimit {
+        /// The limit that it sets.
+        found: u32,
+        /// This update's length and what an envelope adds.
+        needed: usize,
+    },
+    /// A key has signed already.
+    #[error("signature {index} of the config update is of an admin who has signed it already")]
+    SignedTwice {
+        /// Which signature.
+        index: usize,
+    },
     /// Too few orgs agree.
     #[error("config update is signed by admins of {found} orgs, needed are {needed} of {orgs}")]
     TooFew {
@@ -127,10 +148,11 @@ impl ConfigUpdate {
         proto::ConfigUpdate { config: self.config.clone(), signatures }.encode_to_vec().into()
     }
 
-    /// Adds an admin's signature, in place of an earlier one with the same certificate.
+    /// Adds an admin's signature, in place of an earlier one with the same key.
     pub fn sign(&mut self, channel: ChannelId, chain: CertificateChain, key: &SecretKey) {
         let signature = key.sign(Namespace::Config, channel.as_bytes(), &self.config);
-        self.signatures.retain(|it| it.chain.certificate != chain.certificate);
+        let signer = chain.certificate.public_key();
+        self.signatures.retain(|it| it.chain.certificate.public_key() != signer);
         self.signatures.push(AdminSignature { chain, signature });
     }
 
@@ -187,14 +209,41 @@ impl ConfigUpdate {
             let (found, expected) = (next.previous_hash(), before.hash());
             return Err(UpdateError::PreviousHash { found, expected });
         }
-        let (found, needed) = (self.signers(before, at)?.len(), Self::majority_of(before));
+        self.require_room_for_another(&next)?;
+        let (needed, orgs) = (Self::majority_of(before), before.orgs().len());
+        // What costs nothing to see first: fewer admins than orgs are needed.
+        let found = match self.signatures.len() {
+            few if few < needed => few,
+            _ => self.signers(before, at)?.len(),
+        };
         if found < needed {
-            return Err(UpdateError::TooFew { found, needed, orgs: before.orgs().len() });
+            return Err(UpdateError::TooFew { found, needed, orgs });
         }
         Ok(next)
     }
 
+    fn require_room_for_another(&self, next: &ChannelConfig) -> Result<(), UpdateError> {
+        let found = next.limits().envelope_bytes_max;
+        let needed = self.encode().len() + ENVELOPE_OVERHEAD_BYTES;
+        match (found as usize) < needed {
+            true => Err(UpdateError::EnvelopeLimit { found, needed }),
+            false => Ok(()),
+        }
+    }
+
+    /// Each key may sign once, so that copies of a signature cost no verification.
+    fn require_distinct_signers(&self) -> Result<(), UpdateError> {
+        let mut keys = BTreeSet::new();
+        for (index, signed) in self.signatures.iter().enumerate() {
+            if !keys.insert(*signed.chain.certificate.public_key().as_bytes()) {
+                return Err(UpdateError::SignedTwice { index });
+            }
+        }
+        Ok(())
+    }
+
     fn signers(&self, before: &ChannelConfig, at: Option<u64>) -> Result<BTreeSet<OrgId>, UpdateError> {
+        self.require_distinct_signers()?;
         let mut orgs = BTreeSet::new();
         for (index, signed) in self.signatures.iter().enumerate() {
             let CertificateChain { certificate, intermediates } = &signed.chain;

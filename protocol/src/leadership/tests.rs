@@ -48,6 +48,15 @@ impl Org {
         Self::with_config(count, &Config::default())
     }
 
+    /// All of them started and linked, so long ago.
+    fn linked(count: usize, millis: u64) -> Self {
+        let mut org = Self::new(count);
+        org.start_all();
+        org.link_all();
+        org.run_for(millis);
+        org
+    }
+
     fn with_config(count: usize, config: &Config) -> Self {
         let node = || Node {
             state: State::new(config.clone()),
@@ -289,10 +298,7 @@ fn six_isolated_lead_themselves_and_one_after_the_heal() {
 /// L4, a killed leader.
 #[test]
 fn when_the_leader_is_gone_the_next_rank_leads_at_once() {
-    let mut org = Org::new(5);
-    org.start_all();
-    org.link_all();
-    org.run_for(5_000);
+    let mut org = Org::linked(5, 5_000);
     let ranked = org.ranked(0);
     assert_eq!(org.leader(), ranked[0]);
 
@@ -308,10 +314,7 @@ fn when_the_leader_is_gone_the_next_rank_leads_at_once() {
 /// L4, a stopped leader; it does not take it back when it goes on.
 #[test]
 fn when_the_leader_falls_silent_the_next_rank_leads_once_its_claim_ended() {
-    let mut org = Org::new(5);
-    org.start_all();
-    org.link_all();
-    org.run_for(5_000);
+    let mut org = Org::linked(5, 5_000);
     let ranked = org.ranked(0);
 
     org.nodes[ranked[0]].is_paused = true;
@@ -340,10 +343,7 @@ fn a_silent_rank_is_passed_over_after_a_while() {
 /// L5.
 #[test]
 fn a_leader_without_orderer_yields_and_does_not_take_it_back() {
-    let mut org = Org::new(4);
-    org.start_all();
-    org.link_all();
-    org.run_for(3_000);
+    let mut org = Org::linked(4, 3_000);
     let ranked = org.ranked(0);
 
     org.nodes[ranked[0]].can_reach_orderer = false;
@@ -413,10 +413,7 @@ fn alone_a_leader_signs_nothing() {
 
 #[test]
 fn a_new_epoch_hands_over_without_a_gap() {
-    let mut org = Org::new(6);
-    org.start_all();
-    org.link_all();
-    org.run_for(20_000);
+    let mut org = Org::linked(6, 20_000);
 
     for epoch in 1..5 {
         for index in 0..6 {
@@ -451,10 +448,7 @@ fn several_leaders_per_org_are_the_best_ranks() {
 /// A13: a claim for ever, ahead of its time, of another, or past a better rank gains nothing.
 #[test]
 fn false_claims_do_not_count() {
-    let mut org = Org::new(4);
-    org.start_all();
-    org.link_all();
-    org.run_for(12_000);
+    let mut org = Org::linked(4, 12_000);
     let ranked = org.ranked(0);
     let (best, worst) = (ranked[0], ranked[3]);
     assert_eq!(org.leader(), best);
@@ -496,10 +490,7 @@ fn a_claim_of_who_is_not_eligible_does_not_count() {
 
 #[test]
 fn leaving_the_channel_ends_leadership_and_says_so() {
-    let mut org = Org::new(3);
-    org.start_all();
-    org.link_all();
-    org.run_for(5_000);
+    let mut org = Org::linked(3, 5_000);
     let ranked = org.ranked(0);
 
     org.input(ranked[0], Input::Stop);

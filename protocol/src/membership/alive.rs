@@ -15,6 +15,15 @@ use std::time::Duration;
 /// The least time between two alives of mine that somebody else causes.
 const EXTRA_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// An alive that passed its verification.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub(super) alive: Verified<Alive>,
+    /// What travelled beside it.
+    pub(super) internal: Option<InternalEndpoint>,
+    pub(super) from: MemberId,
+}
+
 /// What an alive changes, if it is more than routine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum News {
@@ -114,24 +123,17 @@ impl State {
             .collect()
     }
 
-    pub(super) fn on_alive(
-        &mut self,
-        now: Now,
-        alive: Verified<Alive>,
-        internal: Option<InternalEndpoint>,
-        from: MemberId,
-        context: &Context<'_>,
-        out: &mut Outbox,
-    ) {
-        let member = alive.member();
+    pub(super) fn on_alive(&mut self, now: Now, mut heard: Heard, context: &Context<'_>, out: &mut Outbox) {
+        let member = heard.alive.member();
         if member == self.own.member {
-            return self.on_alive_in_my_name(now, alive, internal, from, context, out);
+            return self.on_alive_in_my_name(now, heard, context, out);
         }
         let Some(org) = context.identities.org(member) else {
             return;
         };
-        let internal = table::internal_for(&self.own, org, internal);
-        self.raise_excluded(now, &alive, internal.clone(), from, context, out);
+        heard.internal = table::internal_for(&self.own, org, heard.internal);
+        self.raise_excluded(now, &heard, context, out);
+        let (alive, from) = (&heard.alive, heard.from);
         if self.marks.order(member).is_some_and(|known| known >= alive.mark().order()) {
             return;
         }
@@ -139,9 +141,9 @@ impl State {
         self.marks.raise(alive.mark(), now.wall.max(alive.statement().wall_time));
         let news = match self.members.get(member) {
             None => Some(News::Joined),
-            Some(entry) => news_of(entry, &alive),
+            Some(entry) => news_of(entry, alive),
         };
-        self.store_alive(now, org, alive, internal, from);
+        self.store_alive(now, org, heard);
         self.answer_relays(member, context, out);
         if let Some(news) = news {
             self.tell_news(member, news, out);
@@ -149,14 +151,7 @@ impl State {
         }
     }
 
-    fn store_alive(
-        &mut self,
-        now: Now,
-        org: OrgId,
-        alive: Verified<Alive>,
-        internal: Option<InternalEndpoint>,
-        from: MemberId,
-    ) {
+    fn store_alive(&mut self, now: Now, org: OrgId, Heard { alive, internal, from }: Heard) {
         let member = alive.member();
         let awake = self.awake.at(now.monotonic);
         let held = self.members.get(member);

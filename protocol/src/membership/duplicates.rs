@@ -12,6 +12,7 @@
 //!
 //! Bounds: one alarm a member and alive interval, at most as many as members; beyond, refused and counted.
 
+use super::alive::Heard;
 use super::{Context, State};
 use crate::event::Event;
 use crate::job::VerifiedConflict;
@@ -165,9 +166,7 @@ impl State {
     pub(super) fn raise_excluded(
         &mut self,
         now: Now,
-        alive: &Verified<Alive>,
-        internal: Option<InternalEndpoint>,
-        from: MemberId,
+        Heard { alive, internal, from }: &Heard,
         context: &Context<'_>,
         out: &mut Outbox,
     ) {
@@ -178,8 +177,8 @@ impl State {
             return;
         }
         let first = (entry.alive.clone(), entry.internal.clone());
-        let conflict = VerifiedConflict { first, second: (alive.clone(), internal) };
-        self.raise(now, &conflict, from, context, out);
+        let conflict = VerifiedConflict { first, second: (alive.clone(), internal.clone()) };
+        self.raise(now, &conflict, *from, context, out);
     }
 
     /// Raises the alarm unless it stands, and passes the proof on once.
@@ -239,9 +238,7 @@ impl State {
     pub(super) fn on_alive_in_my_name(
         &mut self,
         now: Now,
-        alive: Verified<Alive>,
-        internal: Option<InternalEndpoint>,
-        from: MemberId,
+        Heard { alive, internal, from }: Heard,
         context: &Context<'_>,
         out: &mut Outbox,
     ) {
@@ -273,9 +270,11 @@ impl State {
         }
     }
 
-    /// Takes the incarnation after that of an earlier life; it waits if that is still beyond the skew.
+    /// Takes an incarnation after that of an earlier life; it waits if that is still beyond the skew. It
+    /// starts now at the earliest: all that the earlier life said lies before it, so none of it excludes
+    /// this one.
     fn outlive(&mut self, now: Now, earlier: Incarnation, context: &Context<'_>, out: &mut Outbox) {
-        let next = earlier.next();
+        let next = earlier.next().max(Incarnation::from_millis(now.wall.as_millis()));
         if next.started_at() > now.wall.saturating_add(self.config.clock_skew_max) {
             return;
         }

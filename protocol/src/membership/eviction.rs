@@ -1,15 +1,16 @@
 //! Eviction: silence is measured on my awake time, stretched when my partners went quiet too, and asked about
 //! first.
 
-use super::table::Asked;
+use super::table::{Asked, Entry};
 use super::{Context, MemberStatus, State};
 use crate::event::{Event, EvictionReason};
 use crate::output::Outbox;
 use crate::sampling;
 use crate::time::Now;
 use crate::timer::Timer;
-use crate::types::MemberId;
+use crate::types::{MemberId, OrgId};
 use crate::wire::Message;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// With fewer partners their silence says nothing about me.
@@ -49,6 +50,13 @@ impl State {
             return;
         };
         let silent_for = entry.silent_for(awake);
+        if !self.disclosure(context).may_meet(entry.org) {
+            // Known from my org alone: it owes me nothing, and its silence is no news.
+            if silent_for >= self.config.expiry {
+                self.members.retain(|held, _| held != member);
+            }
+            return;
+        }
         match entry.asked {
             Some(Asked { awake: asked, reason: EvictionReason::Refused }) => {
                 if awake.saturating_sub(asked) >= self.config.refused_question_timeout {
@@ -85,12 +93,16 @@ impl State {
     ) {
         let awake = self.awake.at(now.monotonic);
         let interval = self.config.alive_interval;
-        let Some(entry) = self.members.get_mut(member).filter(|entry| entry.is_alive()) else {
+        let disclosure = self.disclosure(context);
+        let is_judged = |entry: &&mut Entry| entry.is_alive() && disclosure.may_meet(entry.org);
+        let Some(entry) = self.members.get_mut(member).filter(is_judged) else {
             return;
         };
         let is_recent = entry.refused_at.is_some_and(|at| awake.saturating_sub(at) < interval);
         let is_asked = entry.asked.is_some_and(|asked| asked.reason == EvictionReason::Refused);
-        if context.sessions.contains_key(&member) || is_recent || is_asked {
+        // Of two processes of one identity the one that ended may be the one that this endpoint is of.
+        let is_in_use_twice = self.duplicates.endpoints(member).is_some();
+        if context.sessions.contains_key(&member) || is_recent || is_asked || is_in_use_twice {
             return;
         }
         entry.refused_at = Some(awake);
@@ -126,12 +138,23 @@ impl State {
         let (subject, org, is_external) = (entry.alive.mark(), entry.org, entry.is_external());
         let witnesses = self.who_may_know(org, is_external, &[member], context);
         let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
-        // A session may outlive the last channel that its two orgs shared.
-        let may_ask = context.sessions.contains_key(&member) && self.disclosure(context).may_meet(org);
-        let itself = may_ask.then_some(member);
+        let itself = context.sessions.contains_key(&member).then_some(member);
         for to in witnesses.into_iter().map(|(witness, _)| witness).chain(itself) {
             out.send(to, Message::Question { subject, passed_on: false });
         }
+    }
+
+    /// With whom no channel is shared any more, of those nothing is heard or told: their silence means
+    /// nothing. With whom one is shared from now on, their silence begins now.
+    pub(super) fn handle_orgs_changed(&mut self, now: Now, lost: &BTreeSet<OrgId>, gained: &BTreeSet<OrgId>) {
+        let (mine, awake) = (self.own.org, self.awake.at(now.monotonic));
+        self.members.retain(|_, entry| entry.org == mine || !lost.contains(&entry.org));
+        let others = self.members.iter_mut().filter(|entry| entry.org != mine);
+        for entry in others.filter(|entry| gained.contains(&entry.org)) {
+            (entry.heard, entry.asked) = (awake, None);
+        }
+        let (members, me) = (&self.members, self.own.member);
+        self.duplicates.retain(|member| member == me || members.get(member).is_some());
     }
 
     /// Not my judgement but the certificate's: no question is asked.

@@ -3,7 +3,9 @@
 //! Rules
 //! - Each interval, if I have a session at all: sign an alive, push it to a few, compare digests with one.
 //! - News (joined, returned, restarted, left) is forwarded at once to a few; routine alives travel by digest.
-//! - Nobody is named to an org that may not know of it ([`Disclosure`]).
+//! - Nobody is named to an org that may not know of it ([`Disclosure`]). Members of an org that shares no
+//!   channel with me any more are forgotten at once, and those that only my org still mentions when they fall
+//!   silent: without a judgement, for nothing is owed between us.
 //! - Silence is measured on my awake time. Before an eviction comes a question, to the member and to others.
 //! - Two alives of one member that one process cannot have signed are an alarm; see `duplicates`.
 //! - When most members of most orgs look wrong by time, my own clock is suspect, and I evict nobody.
@@ -46,6 +48,7 @@ use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
 use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
 use crate::wire::{Alive, InternalEndpoint, Leave, Verified};
+use alive::Heard;
 use awake::AwakeClock;
 use bytes::Bytes;
 use clocks::Clocks;
@@ -99,6 +102,13 @@ pub enum Input {
     SessionReady(MemberId),
     /// The session with this member ended.
     SessionLost(MemberId),
+    /// A config has changed who shares a channel with me.
+    OrgsChanged {
+        /// Who does no more.
+        lost: BTreeSet<OrgId>,
+        /// Who does now.
+        gained: BTreeSet<OrgId>,
+    },
     /// This member's certificate no longer holds: it is gone at once.
     Expelled(MemberId, EvictionReason),
     /// The operating system refused dials to every endpoint of this member, which has no session.
@@ -228,6 +238,7 @@ impl State {
         match input {
             Input::Start => self.handle_start(now, out),
             Input::SessionReady(member) => self.handle_session_ready(now, member, context, out),
+            Input::OrgsChanged { lost, gained } => self.handle_orgs_changed(now, &lost, &gained),
             Input::Expelled(member, reason) => self.handle_expelled(now, member, reason, out),
             Input::SessionLost(member) => {
                 self.budget.forget(member);
@@ -235,7 +246,7 @@ impl State {
             }
             Input::EndpointsRefused(member) => self.handle_endpoints_refused(now, member, context, out),
             Input::Alive { alive, internal, from } => {
-                self.on_alive(now, alive, internal, from, context, out);
+                self.on_alive(now, Heard { alive, internal, from }, context, out);
             }
             Input::Leave { leave, from } => self.on_leave(now, &leave, from, context, out),
             Input::Conflict { conflict, from } => self.raise(now, &conflict, from, context, out),

@@ -144,6 +144,10 @@ impl Table {
         self.entries.iter().map(|(member, entry)| (*member, entry))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.values_mut()
+    }
+
     pub(super) fn alive(&self) -> impl Iterator<Item = (MemberId, &Entry)> {
         self.iter().filter(|(_, entry)| entry.is_alive())
     }
@@ -180,6 +184,10 @@ impl Table {
             }
         }
         self.entries.insert(member, entry);
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(MemberId, &Entry) -> bool) {
+        self.entries.retain(|member, entry| is_kept(*member, entry));
     }
 
     /// Drops who is gone for longer than this.

@@ -5,12 +5,13 @@ use super::assembly::{Signer, assemble};
 use super::envelope_job::Judgement;
 use super::queue::{Queue, Queued};
 use super::{Config, EnvelopeJob, EnvelopeVerdict, Nonces, Output, SubmitAnswer, SubmitRefusal, Ticket};
-use crate::channel::{ChannelConfig, ConfigUpdate};
-use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedBlock, VerifiedHeader};
+use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
+use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedHeader};
 use crate::store::{EnvelopePosition, StoreError};
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, Height};
 use crate::wire::CertificateChain;
+use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::SecretKey;
 use std::collections::{BTreeMap, VecDeque};
@@ -61,6 +62,7 @@ impl OwnKey {
 
 /// What one step of a line may use.
 pub(super) struct Context<'a> {
+    pub(super) now: Now,
     pub(super) config: &'a Config,
     pub(super) keys: &'a [SecretKey],
 }
@@ -107,6 +109,9 @@ struct Submission {
 #[derive(Debug)]
 struct Lookup {
     submission: Submission,
+    digest: Digest,
+    /// The config that it was right under: another one may be in force when the store answers.
+    config_number: u64,
     is_nonce_used: bool,
 }
 
@@ -162,10 +167,10 @@ impl Line {
     /// Takes a submission that the load allows. `bytes` is the envelope's length as it came.
     pub(super) fn on_submit(
         &mut self,
-        now: Now,
         ticket: Ticket,
-        (envelope, bytes): (Envelope, bytes::Bytes),
+        (envelope, bytes): (Envelope, Bytes),
         creator: CertificateChain,
+        context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
         let digest = submission_digest(&bytes, &creator);
@@ -183,7 +188,7 @@ impl Line {
             bytes: bytes.len(),
             creator: creator.clone(),
             config: Arc::clone(&self.config),
-            at: now.wall.as_seconds(),
+            at: context.now.wall.as_seconds(),
         }));
         let waiting = Waiting { tickets: vec![ticket], bytes: held_bytes };
         self.judging.insert(digest, Submission { envelope, creator, waiting });
@@ -191,34 +196,32 @@ impl Line {
 
     pub(super) fn on_judged(
         &mut self,
-        now: Now,
         verdict: EnvelopeVerdict,
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
         if let Some(queued) = self.judging_again.remove(&verdict.digest) {
-            return self.on_judged_again(now, queued, verdict, context, out);
+            return self.on_judged_again(queued, verdict, context, out);
         }
         // The config has changed meanwhile: its verdict is not worth anything.
         if verdict.config_number != self.config.number()
             && let Some(submission) = self.judging.get(&verdict.digest)
         {
             let (envelope, creator) = (submission.envelope.clone(), submission.creator.clone());
-            return self.judge(now, verdict.digest, envelope, creator, out);
+            return self.judge(context, verdict.digest, envelope, creator, out);
         }
         // Answered already, if the channel was halted in between.
         let Some(submission) = self.judging.remove(&verdict.digest) else { return };
         match verdict.judgement {
             Judgement::Overloaded => self.answer(submission.waiting, &SubmitAnswer::Overloaded, out),
             Judgement::Refused(refusal) => self.refuse(submission.waiting, refusal, out),
-            Judgement::Right(id) => self.on_right(now, id, submission, context, out),
+            Judgement::Right(id) => self.on_right((verdict.digest, id), submission, context, out),
         }
     }
 
     fn on_right(
         &mut self,
-        now: Now,
-        id: EnvelopeId,
+        (digest, id): (Digest, EnvelopeId),
         submission: Submission,
         context: &Context<'_>,
         out: &mut Vec<Output>,
@@ -235,21 +238,22 @@ impl Line {
         let is_nonce_used = self.nonces.contains(submission.envelope.content());
         if is_nonce_used || !self.nonces.is_complete() {
             out.push(Output::Find { channel: self.config.channel(), envelope: id });
-            self.finding.insert(id, Lookup { submission, is_nonce_used });
+            let config_number = self.config.number();
+            self.finding.insert(id, Lookup { submission, digest, config_number, is_nonce_used });
         } else {
-            self.admit(now, id, submission, context, out);
+            self.admit(id, submission, context, out);
         }
     }
 
     pub(super) fn on_found(
         &mut self,
-        now: Now,
         id: EnvelopeId,
         position: Result<Option<EnvelopePosition>, StoreError>,
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(Lookup { submission, is_nonce_used }) = self.finding.remove(&id) else { return };
+        let Some(lookup) = self.finding.remove(&id) else { return };
+        let Lookup { submission, digest, config_number, is_nonce_used } = lookup;
         match position {
             Ok(Some(position)) => {
                 let answer = SubmitAnswer::Accepted { envelope: id, position };
@@ -259,7 +263,10 @@ impl Line {
             Ok(None) if is_nonce_used || self.nonces.contains(submission.envelope.content()) => {
                 self.refuse(submission.waiting, SubmitRefusal::NonceUsed, out);
             }
-            Ok(None) => self.admit(now, id, submission, context, out),
+            Ok(None) if config_number != self.config.number() => {
+                self.judge_submission_again(context, digest, submission, out);
+            }
+            Ok(None) => self.admit(id, submission, context, out),
             Err(error) => {
                 let cause = error.to_string();
                 self.refuse(submission.waiting, SubmitRefusal::Unavailable { cause }, out);
@@ -267,9 +274,25 @@ impl Line {
         }
     }
 
+    /// The config has changed since the verdict. A copy that came meanwhile is being judged for both.
+    fn judge_submission_again(
+        &mut self,
+        context: &Context<'_>,
+        digest: Digest,
+        submission: Submission,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(copy) = self.judging.get_mut(&digest) {
+            self.load.bytes -= submission.waiting.bytes;
+            copy.waiting.tickets.extend(submission.waiting.tickets);
+            return;
+        }
+        self.judge(context, digest, submission.envelope.clone(), submission.creator.clone(), out);
+        self.judging.insert(digest, submission);
+    }
+
     fn admit(
         &mut self,
-        now: Now,
         id: EnvelopeId,
         submission: Submission,
         context: &Context<'_>,
@@ -284,34 +307,34 @@ impl Line {
         self.nonces.insert(envelope.content());
         self.ordered.insert(id, waiting);
         // Encoded anew, so that bytes that an envelope does not need never enter a block.
-        let (bytes, admitted) = (envelope.encode(), now.monotonic);
+        let (bytes, admitted) = (envelope.encode(), context.now.monotonic);
         self.queue.push(Queued { id, bytes, creator, is_update, admitted });
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
-    pub(super) fn on_timer(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+    pub(super) fn on_timer(&mut self, context: &Context<'_>, out: &mut Vec<Output>) {
         self.timer = None;
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
     /// Cuts every block that is due or full and has room on its way to the disk; sets the timer for the rest.
-    fn cut(&mut self, now: Now, context: &Context<'_>, out: &mut Vec<Output>) {
+    fn cut(&mut self, context: &Context<'_>, out: &mut Vec<Output>) {
         while self.halted.is_none()
             && self.in_flight.len() < context.config.commits_in_flight_max
             && !self.queue.is_empty()
         {
             let limits = self.config.limits();
             let due_at = self.queue.due_at(limits);
-            let is_due = due_at.is_some_and(|at| at <= now.monotonic);
+            let is_due = due_at.is_some_and(|at| at <= context.now.monotonic);
             if !is_due && !self.queue.has_full_batch(limits) {
                 return self.set_timer(due_at, out);
             }
             let batch = self.queue.take_batch(limits);
-            self.make_block(now, &batch, context, out);
+            self.make_block(&batch, context, out);
         }
     }
 
-    fn make_block(&mut self, now: Now, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
+    fn make_block(&mut self, batch: &[Queued], context: &Context<'_>, out: &mut Vec<Output>) {
         let signer = self.signer.and_then(|OwnKey { index, key }| {
             let key = context.keys.get(key)?;
             Some(Signer { index, key })
@@ -319,15 +342,46 @@ impl Line {
         let Some(signer) = signer else {
             return self.give_up("there is no key to sign blocks with", out);
         };
-        match assemble(batch, &self.tip, &self.config, &signer, now.wall) {
-            Ok(block) => {
-                self.tip = block.header().clone();
-                let envelopes = batch.iter().map(|queued| queued.id).collect();
-                self.in_flight.push_back(InFlight { number: block.number(), envelopes });
-                out.push(Output::Commit(block.clone()));
-                self.follow_update(now, &block, context, out);
+        let block = match assemble(batch, &self.tip, &self.config, &signer, context.now.wall) {
+            Ok(block) => block,
+            Err(error) => {
+                return self.give_up(&format!("a block of our own is not right: {error}"), out);
             }
-            Err(error) => self.give_up(&format!("a block of our own is not right: {error}"), out),
+        };
+        let next = block.config_update().map(|update| self.judge_update(update)).transpose();
+        // Peers stop before a certified update that is not right: it never leaves this place.
+        let next = match next {
+            Ok(next) => next,
+            Err(error) => return self.drop_update(batch, error, out),
+        };
+        self.tip = block.header().clone();
+        let (number, envelopes) = (block.number(), batch.iter().map(|queued| queued.id).collect());
+        self.in_flight.push_back(InFlight { number, envelopes });
+        out.push(Output::Commit(block));
+        if let Some(next) = next {
+            self.follow_update(number, next, context, out);
+        }
+    }
+
+    fn judge_update(&self, payload: Bytes) -> Result<Arc<ChannelConfig>, UpdateError> {
+        ConfigUpdate::decode(payload)?.judge(&self.config).map(Arc::new)
+    }
+
+    /// Refuses what the verifiers should have refused.
+    fn drop_update(&mut self, batch: &[Queued], error: UpdateError, out: &mut Vec<Output>) {
+        for queued in batch {
+            self.turn_away(queued, &SubmitAnswer::Refused(SubmitRefusal::ConfigUpdate(error.clone())), out);
+        }
+    }
+
+    /// Answers an envelope that was to be ordered and is not; its nonce is free again.
+    fn turn_away(&mut self, queued: &Queued, answer: &SubmitAnswer, out: &mut Vec<Output>) {
+        // It was decoded when it came.
+        if let Ok(envelope) = Envelope::decode(queued.bytes.clone()) {
+            self.nonces.remove(envelope.content());
+        }
+        if let Some(waiting) = self.ordered.remove(&queued.id) {
+            self.answer(waiting, answer, out);
         }
     }
 
@@ -340,7 +394,6 @@ impl Line {
 
     pub(super) fn on_committed(
         &mut self,
-        now: Now,
         through: BlockNumber,
         context: &Context<'_>,
         out: &mut Vec<Output>,
@@ -357,7 +410,7 @@ impl Line {
         if let (true, Some(cause)) = (self.in_flight.is_empty(), self.halted.clone()) {
             return self.halt(&cause, out);
         }
-        self.cut(now, context, out);
+        self.cut(context, out);
     }
 
     /// Answers all that waits, and orders nothing more.
@@ -377,21 +430,13 @@ impl Line {
     /// A block of ours brings a config: it is in force for the next one, and all that waits is judged by it.
     fn follow_update(
         &mut self,
-        now: Now,
-        block: &VerifiedBlock,
+        number: BlockNumber,
+        next: Arc<ChannelConfig>,
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(payload) = block.config_update() else { return };
-        let next = ConfigUpdate::decode(payload).and_then(|update| update.judge(&self.config));
-        let next = match next {
-            Ok(next) => Arc::new(next),
-            Err(error) => {
-                return self.give_up(&format!("a config of our own is not right: {error}"), out);
-            }
-        };
         self.config = Arc::clone(&next);
-        out.push(Output::ConfigChanged { number: block.number(), config: Arc::clone(&next) });
+        out.push(Output::ConfigChanged { number, config: Arc::clone(&next) });
         match OwnKey::alone(&next, context.keys) {
             Ok(signer) => self.signer = Some(signer),
             Err(cause) => return self.give_up(&cause, out),
@@ -400,27 +445,26 @@ impl Line {
             // It was decoded when it came.
             let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { continue };
             let digest = submission_digest(&queued.bytes, &queued.creator);
-            self.judge(now, digest, envelope, queued.creator.clone(), out);
+            self.judge(context, digest, envelope, queued.creator.clone(), out);
             self.judging_again.insert(digest, queued);
         }
     }
 
     fn judge(
         &self,
-        now: Now,
+        context: &Context<'_>,
         digest: Digest,
         envelope: Envelope,
         creator: CertificateChain,
         out: &mut Vec<Output>,
     ) {
         let bytes = envelope.encode().len();
-        let (config, at) = (Arc::clone(&self.config), now.wall.as_seconds());
+        let (config, at) = (Arc::clone(&self.config), context.now.wall.as_seconds());
         out.push(Output::Verify(EnvelopeJob { digest, envelope, bytes, creator, config, at }));
     }
 
     fn on_judged_again(
         &mut self,
-        now: Now,
         queued: Queued,
         verdict: EnvelopeVerdict,
         context: &Context<'_>,
@@ -428,22 +472,19 @@ impl Line {
     ) {
         let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { return };
         if verdict.config_number != self.config.number() {
-            self.judge(now, verdict.digest, envelope, queued.creator.clone(), out);
+            self.judge(context, verdict.digest, envelope, queued.creator.clone(), out);
             self.judging_again.insert(verdict.digest, queued);
             return;
         }
         let answer = match verdict.judgement {
             Judgement::Right(_) => {
                 self.queue.push(queued);
-                return self.cut(now, context, out);
+                return self.cut(context, out);
             }
             Judgement::Refused(refusal) => SubmitAnswer::Refused(refusal),
             Judgement::Overloaded => SubmitAnswer::Overloaded,
         };
-        self.nonces.remove(envelope.content());
-        if let Some(waiting) = self.ordered.remove(&queued.id) {
-            self.answer(waiting, &answer, out);
-        }
+        self.turn_away(&queued, &answer, out);
     }
 
     /// Orders nothing more and says why; what is on its way to the disk is still answered.

@@ -305,17 +305,17 @@ impl Sequencer {
                 let refusal = self.on_submit(now, ticket, envelope, creator, out).err();
                 out.extend(refusal.map(|answer| Output::Acknowledge { ticket, answer }));
             }
-            Input::Judged(verdict) => self.step(verdict.channel, |line, context| {
-                line.on_judged(now, verdict, context, out);
+            Input::Judged(verdict) => self.step(now, verdict.channel, |line, context| {
+                line.on_judged(verdict, context, out);
             }),
-            Input::Found { channel, envelope, position } => self.step(channel, |line, context| {
-                line.on_found(now, envelope, position, context, out);
+            Input::Found { channel, envelope, position } => self.step(now, channel, |line, context| {
+                line.on_found(envelope, position, context, out);
             }),
-            Input::TimerDue(channel) => self.step(channel, |line, context| line.on_timer(now, context, out)),
+            Input::TimerDue(channel) => self.step(now, channel, |line, context| line.on_timer(context, out)),
             Input::Committed { channel, through } => {
-                self.step(channel, |line, context| line.on_committed(now, through, context, out));
+                self.step(now, channel, |line, context| line.on_committed(through, context, out));
             }
-            Input::CommitFailed { channel, number, error } => self.step(channel, |line, _| {
+            Input::CommitFailed { channel, number, error } => self.step(now, channel, |line, _| {
                 line.halt(&format!("block {number} could not be stored: {error}"), out);
             }),
         }
@@ -329,10 +329,10 @@ impl Sequencer {
         })
     }
 
-    fn step(&mut self, channel: ChannelId, step: impl FnOnce(&mut Line, &Context<'_>)) {
+    fn step(&mut self, now: Now, channel: ChannelId, step: impl FnOnce(&mut Line, &Context<'_>)) {
         let Self { config, keys, lines } = self;
         if let Some(line) = lines.get_mut(&channel) {
-            step(line, &Context { config, keys });
+            step(line, &Context { now, config, keys });
         }
     }
 
@@ -365,7 +365,9 @@ impl Sequencer {
         if !self.has_room(channel, held_bytes(bytes.len(), &creator) + SUBMISSION_BYTES) {
             return Err(SubmitAnswer::Overloaded);
         }
-        self.step(channel, |line, _| line.on_submit(now, ticket, (envelope, bytes), creator, out));
+        self.step(now, channel, |line, context| {
+            line.on_submit(ticket, (envelope, bytes), creator, context, out);
+        });
         Ok(())
     }
 

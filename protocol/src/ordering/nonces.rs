@@ -1,23 +1,28 @@
 //! Which nonces a channel's creators have used, as far as memory allows.
 //!
 //! A nonce is remembered as 16 bytes of SHA-256(creator fingerprint ‖ nonce), twice (by value and by age):
-//! about 50 bytes each, 50 MB for a million. Above its capacity the oldest are forgotten; from then on the
+//! about 60 bytes each, 60 MB for a million. Above its capacity the oldest are forgotten; from then on the
 //! store is asked about every new envelope, so that none is ever ordered twice, but another envelope may use
-//! a forgotten nonce.
+//! a forgotten nonce. One that is given back leaves an empty place, which counts for the capacity while older
+//! and newer ones are held: every step is logarithmic.
 
 use crate::ledger::{Envelope, EnvelopeContent, VerifiedBlock};
 use crate::store::{BlockStore, StoreError};
 use crate::types::{BlockNumber, ChannelId};
 use ledgercast_crypto::digest::Digest;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 type Key = [u8; 16];
 
 /// The newest nonces of one channel.
 #[derive(Clone, Debug)]
 pub struct Nonces {
-    seen: BTreeSet<Key>,
-    by_age: VecDeque<Key>,
+    /// With the age that each has in `by_age`.
+    seen: BTreeMap<Key, u64>,
+    /// Oldest first; empty where one was given back.
+    by_age: VecDeque<Option<Key>>,
+    /// The age of the first of these; each further one's is the next.
+    oldest: u64,
     capacity: usize,
     is_complete: bool,
 }
@@ -25,8 +30,9 @@ pub struct Nonces {
 impl Nonces {
     /// Those of a channel without transactions.
     pub fn new(capacity: usize) -> Self {
-        let (seen, by_age) = (BTreeSet::new(), VecDeque::new());
-        Self { seen, by_age, capacity: capacity.max(1), is_complete: true }
+        let (seen, by_age) = (BTreeMap::new(), VecDeque::new());
+        // In the middle: older ones are read back, newer ones come, fewer than that of either.
+        Self { seen, by_age, oldest: u64::MAX / 2, capacity: capacity.max(1), is_complete: true }
     }
 
     /// Reads the newest ones back from a chain, tip first. Reads the whole chain if it has fewer than
@@ -54,7 +60,7 @@ impl Nonces {
 
     /// Whether this creator is known to have used this nonce.
     pub(super) fn contains(&self, content: &EnvelopeContent) -> bool {
-        self.seen.contains(&key(content))
+        self.seen.contains_key(&key(content))
     }
 
     /// Whether no nonce was forgotten: then what is not contained was never used.
@@ -65,31 +71,44 @@ impl Nonces {
     /// Remembers a nonce, for the oldest one if there is no room.
     pub(super) fn insert(&mut self, content: &EnvelopeContent) {
         let key = key(content);
-        if !self.seen.insert(key) {
+        if self.seen.contains_key(&key) {
             return;
         }
-        self.by_age.push_back(key);
-        if self.by_age.len() > self.capacity
-            && let Some(oldest) = self.by_age.pop_front()
-        {
-            self.seen.remove(&oldest);
-            self.is_complete = false;
+        self.seen.insert(key, self.oldest + self.by_age.len() as u64);
+        self.by_age.push_back(Some(key));
+        if self.by_age.len() > self.capacity {
+            let forgotten = self.pop_oldest().and_then(|oldest| self.seen.remove(&oldest));
+            self.is_complete &= forgotten.is_none();
         }
     }
 
     /// Forgets a nonce whose envelope was not ordered after all.
     pub(super) fn remove(&mut self, content: &EnvelopeContent) {
-        let key = key(content);
-        if self.seen.remove(&key) {
-            self.by_age.retain(|held| *held != key);
+        let Some(age) = self.seen.remove(&key(content)) else { return };
+        if let Some(place) = usize::try_from(age - self.oldest).ok().and_then(|at| self.by_age.get_mut(at)) {
+            *place = None;
         }
+        while self.by_age.back().is_some_and(Option::is_none) {
+            self.by_age.pop_back();
+        }
+        while self.by_age.front().is_some_and(Option::is_none) {
+            self.pop_oldest();
+        }
+    }
+
+    fn pop_oldest(&mut self) -> Option<Key> {
+        let oldest = self.by_age.pop_front()?;
+        self.oldest += 1;
+        oldest
     }
 
     fn recover_older(&mut self, key: Key) {
         if self.by_age.len() == self.capacity {
             self.is_complete = false;
-        } else if self.seen.insert(key) {
-            self.by_age.push_front(key);
+        } else if !self.seen.contains_key(&key) {
+            self.oldest -= 1;
+            self.seen.insert(key, self.oldest);
+            self.by_age.push_front(Some(key));
         }
     }
 }
@@ -143,6 +162,41 @@ mod tests {
         assert!(!nonces.is_complete());
         let held = [1, 2, 3].map(|nonce| nonces.contains(&content(&chain, nonce)));
         assert_eq!(held, [false, true, true]);
+    }
+
+    #[test]
+    fn a_nonce_given_back_is_free_and_the_others_stay() {
+        let chain = Chain::new(1);
+        let mut nonces = Nonces::new(4);
+        (1..=4).for_each(|nonce| nonces.insert(&content(&chain, nonce)));
+
+        [2, 1, 4].iter().for_each(|nonce| nonces.remove(&content(&chain, *nonce)));
+        let held = [1, 2, 3, 4].map(|nonce| nonces.contains(&content(&chain, nonce)));
+        (5..=7).for_each(|nonce| nonces.insert(&content(&chain, nonce)));
+
+        assert_eq!(held, [false, false, true, false]);
+        assert!(nonces.is_complete());
+        nonces.insert(&content(&chain, 2));
+        assert!(!nonces.is_complete());
+        let held = [2, 3, 5, 6, 7].map(|nonce| nonces.contains(&content(&chain, nonce)));
+        assert_eq!(held, [true, false, true, true, true]);
+    }
+
+    /// Closing the gap would move all newer ones, up to a million for each envelope that is refused.
+    #[test]
+    fn a_nonce_given_back_leaves_its_place_empty_and_moves_no_other() {
+        let chain = Chain::new(1);
+        let mut nonces = Nonces::new(10);
+        (1..=4).for_each(|nonce| nonces.insert(&content(&chain, nonce)));
+        let before = nonces.by_age.clone();
+
+        nonces.remove(&content(&chain, 2));
+
+        assert_eq!(nonces.by_age, [before[0], None, before[2], before[3]]);
+        nonces.remove(&content(&chain, 1));
+        assert_eq!(nonces.by_age, [before[2], before[3]], "no place is left before the oldest");
+        nonces.remove(&content(&chain, 4));
+        assert_eq!(nonces.by_age, [before[2]], "nor behind the newest");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::state_info;
 use crate::time::Now;
 use crate::timer::ChannelTimer;
-use crate::types::{ChannelId, ChannelName, Height, MemberId, Neighbour, SessionId};
+use crate::types::{ChannelId, ChannelName, Height, MemberId, Neighbour, OrgId, SessionId};
 use crate::wire::{ChannelLeave, ChannelMessage, Leadership, Message, StateInfo, Verified};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -79,6 +79,19 @@ impl Peer {
         self.roster = Arc::new(roster);
     }
 
+    /// The orgs that I share a channel with may be others: membership has to know.
+    pub(super) fn follow_orgs(&mut self, now: Now) {
+        let before = self.shared_orgs.clone();
+        self.refresh_orgs();
+        self.tell_orgs(now, &before);
+    }
+
+    fn tell_orgs(&mut self, now: Now, before: &BTreeSet<OrgId>) {
+        let lost: BTreeSet<OrgId> = before.difference(&self.shared_orgs).copied().collect();
+        let gained: BTreeSet<OrgId> = self.shared_orgs.difference(before).copied().collect();
+        self.with_membership(now, membership::Input::OrgsChanged { lost, gained });
+    }
+
     pub(super) fn join(&mut self, now: Now, name: ChannelName, genesis: Genesis, is_newcomer: bool) {
         let channel = genesis.channel();
         let is_admitted = is_newcomer || genesis.config().is_member_org(self.org());
@@ -87,7 +100,9 @@ impl Peer {
         }
         let tip = genesis.block().header().clone();
         let configs = ConfigHistory::new(&genesis);
+        let before = self.shared_orgs.clone();
         self.add_channel(RestoredChannel { name, configs, epoch_start: tip.clone(), tip });
+        self.tell_orgs(now, &before);
         self.start_channel(now, channel);
         self.tell_channels_to_all();
         self.refresh_neighbours(now);
@@ -104,7 +119,7 @@ impl Peer {
         // The good-bye must find its way while the channel is still known.
         self.deliver_outbox();
         self.channels.remove(&channel);
-        self.refresh_orgs();
+        self.follow_orgs(now);
         self.tell_channels_to_all();
         self.outbox.event(Event::ChannelLeft { channel });
     }

@@ -70,7 +70,7 @@ impl Peer {
 
     /// Draws the conclusions of a new config.
     pub(super) fn handle_config_changed(&mut self, now: Now, channel: ChannelId) {
-        self.refresh_orgs();
+        self.follow_orgs(now);
         self.forget_removed(now, channel);
         self.tell_channels_to_all();
         self.refresh_neighbours(now);

@@ -368,7 +368,8 @@ impl Peer {
         let wanted = self.dial_targets(now);
         let mut room = self.dial_room();
         let (ready, identities, me) = (&self.ready, &self.identities, self.own.identity.member);
-        let org_of = |target: &DialTarget| Some(identities.identity(target.member?)?.org);
+        let org_of =
+            |target: &DialTarget| Some(identities.identity(target.member.or(target.claimed_by)?)?.org);
         let has_session = |member| ready.contains_key(&member);
         let dials_me = |member| member < me;
         let due = self.dialing.due(now.monotonic, &wanted, has_session, dials_me, |it| room.take(org_of(it)));
@@ -391,7 +392,7 @@ impl Peer {
         DialRoom { left: wanted.saturating_sub(self.sessions.len()), share, of_org }
     }
 
-    /// Bootstrap peers, anchors of other orgs, then members; each endpoint once.
+    /// Bootstrap peers, anchors of the orgs, then members; each endpoint once.
     fn dial_targets(&self, now: Now) -> Vec<DialTarget> {
         let mine = [Some(&self.config.internal_endpoint), self.config.external_endpoint.as_ref()];
         let read = self.channels.iter().filter(|(channel, _)| self.removed_at(**channel).is_none());
@@ -399,14 +400,18 @@ impl Peer {
             joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
         });
         let fixed = self.config.bootstrap.iter().cloned().chain(anchors);
-        let fixed =
-            fixed.map(|endpoint| DialTarget { member: self.membership.member_at(&endpoint), endpoint });
+        let fixed = fixed.map(|endpoint| {
+            let claimed_by = self.membership.member_at(&endpoint);
+            DialTarget { endpoint, member: None, claimed_by }
+        });
         let members = self.in_dial_order(self.membership.candidates_to_dial(now)).into_iter();
-        let members = members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member) });
+        let members =
+            members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member), claimed_by: None });
         let mut seen = BTreeSet::new();
-        // Members first: their key is known and checked; a fixed endpoint of the same address adds nothing.
-        members
-            .chain(fixed)
+        // Fixed ones first: whoever claims such an endpoint, a dial that expects its key must not take the
+        // place of the one that takes whoever answers.
+        fixed
+            .chain(members)
             .filter(|target| !mine.contains(&Some(&target.endpoint)) && seen.insert(target.endpoint.clone()))
             .collect()
     }

@@ -7,11 +7,14 @@
 //! - Asked are members whose claim reaches the number, at random, those that failed me last. A claim is a
 //!   reason to ask and proves nothing. Who does not answer, lacks what it claims or answers falsely is left
 //!   alone for a time that doubles with each failure.
+//! - An answer that ends in a header whose config is not in force yet, or that brings nothing, is given as
+//!   long as an answer may take; then it is asked for again, of its giver last.
 //!
 //! Limits: one question open; one claim and one failure count per neighbour.
 //!
 //! Resists: claimed heights that no header proves (A8), answers that are late or never come (A10): another
-//! claimant is asked after `question_timeout`, and buffers hold only the window.
+//! claimant is asked after `question_timeout`, and buffers hold only the window. Configs that are claimed and
+//! do not come: only an answer is waited for, no longer than for a late one.
 
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, MemberId, Neighbour};
@@ -70,7 +73,7 @@ pub struct Context<'a> {
     pub next_proven: Option<BlockNumber>,
     /// The last number that the window has room for.
     pub window_end: BlockNumber,
-    /// Whether the first missing header is here and waits for its config: nothing is to be asked meanwhile.
+    /// Whether the first missing header is here as an answer and waits for its config.
     pub is_waiting: bool,
 }
 
@@ -88,6 +91,7 @@ pub struct State {
     is_catching_up: bool,
     recheck_at: Option<Monotonic>,
     question: Option<Question>,
+    rest: Option<Rest>,
     questions: Vec<(MemberId, WantHeaders)>,
 }
 
@@ -96,6 +100,14 @@ struct Question {
     member: MemberId,
     first: BlockNumber,
     due: Monotonic,
+}
+
+/// How long the answer that left this number missing is given to be of use.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    by: MemberId,
+    first: BlockNumber,
+    until: Monotonic,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +140,7 @@ impl State {
             is_catching_up: false,
             recheck_at: None,
             question: None,
+            rest: None,
             questions: Vec::new(),
         }
     }
@@ -138,7 +151,7 @@ impl State {
             Input::Check => {}
             Input::Claimed { by, number } => self.on_claimed(by, number, context),
             Input::Answered(member) => self.on_answered(now.monotonic, member),
-            Input::Proven(member) => self.on_proven(member),
+            Input::Proven(member) => self.on_proven(now.monotonic, member, context),
             Input::Failed(member) => self.on_failed(now.monotonic, member),
             Input::NeighbourGone(member) => self.forget(member),
         }
@@ -174,10 +187,18 @@ impl State {
         }
     }
 
-    fn on_proven(&mut self, member: MemberId) {
-        if self.question.take_if(|it| it.member == member).is_some() {
+    fn on_proven(&mut self, now: Monotonic, member: MemberId, context: &Context<'_>) {
+        let Some(question) = self.question.take_if(|it| it.member == member) else {
+            return;
+        };
+        self.is_catching_up = true;
+        let first = context.first_missing;
+        if first > question.first {
             self.failures.remove(&member);
-            self.is_catching_up = true;
+        }
+        if first <= question.first || context.is_waiting {
+            let until = now.saturating_add(self.config.question_timeout);
+            self.rest = Some(Rest { by: member, first, until });
         }
     }
 
@@ -195,6 +216,7 @@ impl State {
         self.claims.remove(&member);
         self.failures.remove(&member);
         self.question.take_if(|it| it.member == member);
+        self.rest.take_if(|it| it.by == member);
     }
 
     fn check(&mut self, now: Monotonic, context: &Context<'_>) {
@@ -210,10 +232,28 @@ impl State {
             }
         }
         match self.last_wanted(context) {
-            Some(_) if context.is_waiting => {}
+            Some(_) if self.is_resting(now, context.first_missing) => {}
             Some(last) => self.ask_if_due(now, last, context),
             None => (self.behind, self.is_catching_up) = (None, false),
         }
+    }
+
+    /// Whether the last answer is still given time. Its giver may be honest when that is over: it is asked
+    /// last, and not left alone.
+    fn is_resting(&mut self, now: Monotonic, first_missing: BlockNumber) -> bool {
+        let Some(rest) = self.rest.filter(|rest| rest.first == first_missing) else {
+            self.rest = None;
+            return false;
+        };
+        if now < rest.until {
+            self.recheck_at = Some(rest.until);
+            return true;
+        }
+        self.rest = None;
+        let unseen = Failures { count: 0, shunned_until: now };
+        let failures = self.failures.entry(rest.by).or_insert(unseen);
+        failures.count = failures.count.saturating_add(1);
+        false
     }
 
     /// The last number to ask for; `None` when no claim and no gap says that there is more.

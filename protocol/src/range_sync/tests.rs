@@ -208,3 +208,54 @@ fn answers_of_others_change_nothing() {
 
     assert!(bench.state.is_asked(member(0), BlockNumber::new(1)));
 }
+
+#[test]
+fn an_answer_that_waits_for_its_config_is_asked_for_again_after_a_time_and_of_others_first() {
+    let mut bench = Bench::new(&[601, 601, 601]);
+    let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
+    bench.handle(Input::Answered(first));
+    (bench.first_missing, bench.is_waiting) = (100, true);
+
+    assert_eq!(bench.handle(Input::Proven(first)), [], "it is given time");
+    bench.millis = 1_999;
+    assert_eq!(bench.handle(Input::Check), []);
+    let [(second, from, _)] = bench.wait()[..] else { panic!("one question") };
+
+    assert_eq!((bench.millis, from), (2_000, 100));
+    assert_ne!(second, first);
+    bench.is_waiting = false;
+    bench.first_missing = 200;
+    let [(third, ..)] = bench.handle(Input::Proven(second))[..] else { panic!("it goes on") };
+    assert_ne!(third, first);
+}
+
+#[test]
+fn what_somebody_else_says_to_wait_for_holds_up_no_question() {
+    let mut bench = Bench::new(&[601]);
+    bench.is_waiting = true;
+
+    assert_eq!(bench.handle(Input::Check), [(member(0), 1, 256)]);
+}
+
+#[test]
+fn an_answer_that_brings_nothing_is_no_reason_to_ask_again_at_once() {
+    let mut bench = Bench::new(&[601]);
+    bench.handle(Input::Check);
+
+    assert_eq!(bench.handle(Input::Proven(member(0))), []);
+    assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+    assert_eq!(bench.millis, 2_000);
+}
+
+#[test]
+fn nothing_is_left_of_a_neighbour_that_is_gone_while_its_answer_is_given_time() {
+    let mut bench = Bench::new(&[601, 601]);
+    let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
+    bench.handle(Input::Proven(first));
+
+    bench.neighbours.retain(|it| it.member != first);
+    let [(second, ..)] = bench.handle(Input::NeighbourGone(first))[..] else { panic!("one question") };
+
+    assert_ne!(second, first);
+    assert!(bench.state.failures.is_empty());
+}

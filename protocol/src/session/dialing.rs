@@ -13,6 +13,8 @@ pub struct DialTarget {
     pub endpoint: Endpoint,
     /// Who should answer; `None` for bootstrap and anchor endpoints.
     pub member: Option<MemberId>,
+    /// Of those, who says that it is reached there: a claim that only an answer proves.
+    pub claimed_by: Option<MemberId>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -21,7 +23,16 @@ struct Attempt {
     failures: u32,
     not_before: Monotonic,
     answered_by: Option<MemberId>,
+    /// Since when a connected member claims the endpoint at which nobody has answered yet.
+    claimed_since: Option<Monotonic>,
     is_own: bool,
+}
+
+impl Attempt {
+    /// Whether the endpoint has been claimed for so long that it is dialed all the same.
+    fn is_claim_old(&mut self, now: Monotonic, patience: Duration) -> bool {
+        now.saturating_since(*self.claimed_since.get_or_insert(now)) >= patience
+    }
 }
 
 /// The state of dialing.
@@ -38,9 +49,10 @@ impl Dialing {
     }
 
     /// Which of the wanted endpoints to dial now; they count as under way until [`Dialing::failed`] or
-    /// [`Dialing::answered`]. To whom `dials_me` says that it dials first, I leave it for a while. Of those
-    /// that are due, those that `takes_room` finds a place for. Endpoints that nobody wants any
-    /// more are forgotten, so the table stays as large as the list of wants.
+    /// [`Dialing::answered`]. To whom `dials_me` says that it dials first, I leave it for a while. A fixed
+    /// endpoint is connected when who answered there is; while only a claim says so, it is dialed once in
+    /// the longest back-off. Of those that are due, those that `takes_room` finds a place for. Endpoints that
+    /// nobody wants any more are forgotten, so the table stays as large as the list of wants.
     pub fn due(
         &mut self,
         now: Monotonic,
@@ -55,12 +67,14 @@ impl Dialing {
         let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
         let mut due = Vec::new();
         for target in wanted {
-            let is_patient = target.member.is_some_and(&dials_me);
+            let is_patient = target.member.or(target.claimed_by).is_some_and(&dials_me);
             let first =
                 || Attempt { not_before: if is_patient { patience } else { now }, ..Attempt::default() };
             let attempt = self.attempts.entry(target.endpoint.clone()).or_insert_with(first);
             let is_connected = target.member.or(attempt.answered_by).is_some_and(&has_session);
-            let is_late_enough = attempt.not_before <= now;
+            let is_claimed = attempt.answered_by.is_none() && target.claimed_by.is_some_and(&has_session);
+            let is_late_enough = attempt.not_before <= now
+                && (!is_claimed || attempt.is_claim_old(now, self.config.dial_backoff_max));
             if is_connected || attempt.is_own || attempt.is_in_flight || !is_late_enough {
                 continue;
             }
@@ -71,6 +85,7 @@ impl Dialing {
                 continue;
             }
             attempt.is_in_flight = true;
+            attempt.claimed_since = None;
             in_flight += 1;
             due.push(target.clone());
         }
@@ -131,8 +146,13 @@ mod tests {
     fn target(port: u16, member: Option<u8>) -> DialTarget {
         DialTarget {
             endpoint: format!("127.0.0.1:{port}").parse().expect("valid"),
-            member: member.map(|byte| MemberId::from_digest(Digest::from_bytes([byte; 32]))),
+            member: member.map(member_of),
+            claimed_by: None,
         }
+    }
+
+    fn member_of(byte: u8) -> MemberId {
+        MemberId::from_digest(Digest::from_bytes([byte; 32]))
     }
 
     fn at(millis: u64) -> Monotonic {
@@ -199,11 +219,36 @@ mod tests {
     fn a_bootstrap_endpoint_is_not_dialed_while_who_answered_there_is_connected() {
         let mut dialing = Dialing::new(Config::default());
         let wanted = [target(1, None)];
-        let member = MemberId::from_digest(Digest::from_bytes([7; 32]));
+        let member = member_of(7);
         dialing.due(at(0), &wanted, |_| false, |_| false, |_| true);
         dialing.answered(at(0), &wanted[0].endpoint, member);
 
         assert_eq!(dialing.due(at(1000), &wanted, |ready| ready == member, |_| false, |_| true), []);
         assert_eq!(dialing.due(at(1000), &wanted, |_| false, |_| false, |_| true), wanted);
+    }
+
+    #[test]
+    fn a_claim_delays_the_dial_of_a_bootstrap_endpoint_and_does_not_prevent_it() {
+        let config = Config::default();
+        let mut dialing = Dialing::new(config.clone());
+        let (liar, honest) = (member_of(8), member_of(7));
+        let wanted = [DialTarget { claimed_by: Some(liar), ..target(1, None) }];
+        let patience = config.dial_backoff_max.as_millis() as u64;
+        let due = |millis, connected: &[MemberId], dialing: &mut Dialing| {
+            let has_session = |member| connected.contains(&member);
+            dialing.due(at(millis), &wanted, has_session, |_| false, |_| true)
+        };
+
+        assert_eq!(due(0, &[liar], &mut dialing), []);
+        assert_eq!(due(patience - 1, &[liar], &mut dialing), []);
+        assert_eq!(due(patience, &[liar], &mut dialing), wanted);
+        dialing.failed(at(patience), &wanted[0].endpoint);
+        assert_eq!(due(patience + 1_000, &[liar], &mut dialing), [], "no oftener than the longest back-off");
+        assert_eq!(due(2 * patience + 1_000, &[liar], &mut dialing), wanted);
+        dialing.answered(at(2 * patience + 1_000), &wanted[0].endpoint, honest);
+
+        let later = 3 * patience;
+        assert_eq!(due(later, &[liar, honest], &mut dialing), [], "who answered there is connected");
+        assert_eq!(due(later, &[liar], &mut dialing), wanted, "the claim no longer counts");
     }
 }

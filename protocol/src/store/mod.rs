@@ -10,7 +10,7 @@ pub mod suite;
 
 pub use memory::MemoryStore;
 
-use crate::channel::{ChannelConfig, ConfigHistory, ConfigUpdate, Genesis};
+use crate::channel::{ConfigHistory, ConfigUpdate, Genesis};
 use crate::ledger::{Block, Envelope, EnvelopeId, VerifiedBlock};
 use crate::types::{BlockNumber, ChannelId, ChannelName, Height};
 use bytes::Bytes;
@@ -112,8 +112,8 @@ pub enum StoreError {
     Io(String),
 }
 
-/// Reads the configs of a held channel back, up to the one in force. They were judged before they were
-/// stored.
+/// Reads the configs of a held channel back, up to the one in force. Each is judged again: whatever is wrong
+/// on the disk, no config rules here that the one before it does not vouch for.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] names the config block that is not what it was.
@@ -125,9 +125,8 @@ pub fn config_history(store: &dyn BlockStore, genesis: &Genesis) -> Result<Confi
         let block = store.read(channel, number)?.ok_or_else(|| damaged("it is missing".to_owned()))?;
         let block = VerifiedBlock::from_store(block).map_err(|error| damaged(error.to_string()))?;
         let update = block.config_update().ok_or_else(|| damaged("it is no config block".to_owned()))?;
-        let update = ConfigUpdate::decode(update).map_err(|error| damaged(error.to_string()))?;
-        let config = ChannelConfig::decode(channel, update.config().clone())
-            .map_err(|error| damaged(error.to_string()))?;
+        let next = ConfigUpdate::decode(update).and_then(|update| update.judge(history.current()));
+        let config = next.map_err(|error| damaged(error.to_string()))?;
         history.apply(number, Arc::new(config));
     }
     Ok(history)

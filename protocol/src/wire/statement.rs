@@ -104,6 +104,15 @@ fn text(endpoint: Option<&Endpoint>) -> String {
     endpoint.map_or_else(String::new, |endpoint| endpoint.as_str().to_owned())
 }
 
+/// Every statement has its mark in fields of the same names.
+macro_rules! mark_of_fields {
+    () => {
+        fn mark(&self) -> Mark {
+            Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
+        }
+    };
+}
+
 impl Statement for Alive {
     const NAMESPACE: Namespace = Namespace::Alive;
 
@@ -132,36 +141,7 @@ impl Statement for Alive {
         })
     }
 
-    fn mark(&self) -> Mark {
-        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
-    }
-}
-
-impl Statement for Leave {
-    const NAMESPACE: Namespace = Namespace::Leave;
-
-    fn encode(&self) -> Bytes {
-        proto::Leave {
-            member: bytes(self.member),
-            incarnation: self.incarnation.as_millis(),
-            sequence: self.sequence.as_u64(),
-        }
-        .encode_to_vec()
-        .into()
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let wire = proto::Leave::decode(bytes)?;
-        Ok(Self {
-            member: member(&wire.member)?,
-            incarnation: Incarnation::from_millis(wire.incarnation),
-            sequence: Sequence::new(wire.sequence),
-        })
-    }
-
-    fn mark(&self) -> Mark {
-        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
-    }
+    mark_of_fields!();
 }
 
 impl Statement for StateInfo {
@@ -192,9 +172,7 @@ impl Statement for StateInfo {
         })
     }
 
-    fn mark(&self) -> Mark {
-        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
-    }
+    mark_of_fields!();
 }
 
 impl Statement for Leadership {
@@ -225,34 +203,38 @@ impl Statement for Leadership {
         })
     }
 
-    fn mark(&self) -> Mark {
-        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
-    }
+    mark_of_fields!();
 }
 
-impl Statement for ChannelLeave {
-    const NAMESPACE: Namespace = Namespace::Leave;
+/// The good-byes say the same, one for the network and one for a channel: their signatures' contexts differ.
+macro_rules! leave_statement {
+    ($leave:ident) => {
+        impl Statement for $leave {
+            const NAMESPACE: Namespace = Namespace::Leave;
 
-    fn encode(&self) -> Bytes {
-        proto::ChannelLeave {
-            member: bytes(self.member),
-            incarnation: self.incarnation.as_millis(),
-            sequence: self.sequence.as_u64(),
+            fn encode(&self) -> Bytes {
+                proto::$leave {
+                    member: bytes(self.member),
+                    incarnation: self.incarnation.as_millis(),
+                    sequence: self.sequence.as_u64(),
+                }
+                .encode_to_vec()
+                .into()
+            }
+
+            fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+                let wire = proto::$leave::decode(bytes)?;
+                Ok(Self {
+                    member: member(&wire.member)?,
+                    incarnation: Incarnation::from_millis(wire.incarnation),
+                    sequence: Sequence::new(wire.sequence),
+                })
+            }
+
+            mark_of_fields!();
         }
-        .encode_to_vec()
-        .into()
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
-        let wire = proto::ChannelLeave::decode(bytes)?;
-        Ok(Self {
-            member: member(&wire.member)?,
-            incarnation: Incarnation::from_millis(wire.incarnation),
-            sequence: Sequence::new(wire.sequence),
-        })
-    }
-
-    fn mark(&self) -> Mark {
-        Mark { member: self.member, incarnation: self.incarnation, sequence: self.sequence }
-    }
+    };
 }
+
+leave_statement!(Leave);
+leave_statement!(ChannelLeave);

@@ -1,6 +1,7 @@
 //! Updates judged: one test for each reason to refuse.
 
 use super::*;
+use crate::channel::ChannelLimits;
 use crate::store::suite::{Chain, Creator, VALIDITY, org_config};
 use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
 
@@ -88,6 +89,7 @@ fn a_signature_over_another_config_or_for_another_channel_is_refused() {
     let (chain, two, three) = three_orgs();
     let mut update = chain.changed(|config| config.quorum = 1);
     chain.admin().approve(chain.channel(), &mut update);
+    two.approve(chain.channel(), &mut update);
     let over_another = ConfigUpdate {
         config: chain.changed(|config| config.name = "else".to_owned()).config,
         signatures: update.signatures.clone(),
@@ -152,6 +154,47 @@ fn an_expired_admin_counts_for_peers_and_not_for_orderers() {
     assert!(by_peer.is_ok(), "{by_peer:?}");
     let error = by_orderer.unwrap_err();
     assert!(matches!(error, UpdateError::Signer { index: 0, .. }), "{error}");
+}
+
+#[test]
+fn copies_of_one_signature_are_refused_before_any_is_verified() {
+    let (chain, two, _) = three_orgs();
+    let update = signed_by(&chain, chain.changed(|_| {}), &[&two]);
+    let mut copies = update.clone();
+    // The first one is wrong, too: nobody comes to see that.
+    copies.signatures[0].signature = Signature::try_from(&[7; 64][..]).unwrap();
+    copies.signatures.extend(update.signatures);
+
+    assert_eq!(copies.judge(chain.config()).unwrap_err(), UpdateError::SignedTwice { index: 1 });
+    assert_eq!(copies.signing_orgs(chain.config()).unwrap_err(), UpdateError::SignedTwice { index: 1 });
+}
+
+#[test]
+fn who_signs_again_with_a_renewed_certificate_replaces_the_earlier_signature() {
+    let (chain, two, _) = three_orgs();
+    let renewed = Creator::enrol(chain.authority(), "admin", Role::Admin, [9 ^ 0x40; 32]);
+    assert_eq!(renewed.key.public(), chain.admin().key.public());
+
+    let update = signed_by(&chain, chain.changed(|_| {}), &[chain.admin(), &two, &renewed]);
+
+    assert_eq!(update.signatures().len(), 2);
+    assert!(update.judge(chain.config()).is_ok());
+}
+
+#[test]
+fn a_config_under_which_no_further_update_would_fit_is_refused() {
+    let (chain, two, _) = three_orgs();
+    let limited = |bytes: u32| {
+        let limits = ChannelLimits { envelope_bytes_max: bytes, ..ChannelLimits::default() };
+        let update = chain.changed(|config| config.limits = Some((&limits).into()));
+        signed_by(&chain, update, &[chain.admin(), &two])
+    };
+    let needed = limited(2_000).encode().len() + ENVELOPE_OVERHEAD_BYTES;
+    let floor = u32::try_from(needed).unwrap();
+
+    assert!(limited(floor).judge(chain.config()).is_ok());
+    let refused = limited(floor - 1).judge(chain.config());
+    assert_eq!(refused.unwrap_err(), UpdateError::EnvelopeLimit { found: floor - 1, needed });
 }
 
 #[test]

@@ -5,10 +5,7 @@ use super::*;
 /// A13: a leader that withholds is passed over by who sees it, and its claims count no more in this epoch.
 #[test]
 fn who_withholds_is_passed_over_for_the_epoch_and_the_next_rank_leads_at_once() {
-    let mut org = Org::new(5);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(5, 6_000);
     let ranked = org.ranked(0);
     let since = org.now().monotonic;
 
@@ -30,10 +27,7 @@ fn who_withholds_is_passed_over_for_the_epoch_and_the_next_rank_leads_at_once() 
 /// A11: what a relay drops is not the leader's fault; a leader that serves all but me is, after some blocks.
 #[test]
 fn a_block_that_others_have_must_be_missing_several_times_in_a_row() {
-    let mut org = Org::new(4);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(4, 6_000);
     let ranked = org.ranked(0);
     let (victim, since) = (ranked[1], org.now().monotonic);
 
@@ -50,10 +44,7 @@ fn a_block_that_others_have_must_be_missing_several_times_in_a_row() {
 /// A13: that the leader says to have it shields nobody.
 #[test]
 fn a_leader_cannot_vouch_for_itself() {
-    let mut org = Org::new(3);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(3, 6_000);
     let ranked = org.ranked(0);
     let since = org.now().monotonic;
 
@@ -64,10 +55,7 @@ fn a_leader_cannot_vouch_for_itself() {
 
 #[test]
 fn in_an_epoch_that_lasts_who_withheld_gets_another_chance() {
-    let mut org = Org::new(3);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(3, 6_000);
     let ranked = org.ranked(0);
     let since = org.now().monotonic;
     org.withheld(ranked[1], since);
@@ -83,10 +71,7 @@ fn in_an_epoch_that_lasts_who_withheld_gets_another_chance() {
 /// A13: where only one sees it, that one waits for its turn and then leads beside the other.
 #[test]
 fn a_single_victim_waits_for_better_ranks_before_it_leads() {
-    let mut org = Org::new(4);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(4, 6_000);
     let ranked = org.ranked(0);
     let since = org.now().monotonic;
 
@@ -101,10 +86,7 @@ fn a_single_victim_waits_for_better_ranks_before_it_leads() {
 
 #[test]
 fn who_began_to_lead_after_the_header_is_not_passed_over_for_it() {
-    let mut org = Org::new(3);
-    org.start_all();
-    org.link_all();
-    org.run_for(1_000);
+    let mut org = Org::linked(3, 1_000);
     let before = org.now().monotonic;
     org.run_for(4_000);
     let ranked = org.ranked(0);
@@ -118,10 +100,7 @@ fn who_began_to_lead_after_the_header_is_not_passed_over_for_it() {
 
 #[test]
 fn when_everybody_was_passed_over_all_but_the_last_get_another_chance() {
-    let mut org = Org::new(3);
-    org.start_all();
-    org.link_all();
-    org.run_for(6_000);
+    let mut org = Org::linked(3, 6_000);
     let ranked = org.ranked(0);
 
     for turn in [0, 1, 2, 0] {

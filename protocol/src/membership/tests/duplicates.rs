@@ -165,3 +165,20 @@ fn a_single_theft_is_outlived_once_nothing_newer_follows() {
     assert!((0..4).filter(|peer| *peer != 2).all(|peer| world.sees(peer, 2)));
     assert!((0..4).all(|peer| world.evictions(peer, 2).is_empty()));
 }
+
+#[test]
+fn what_a_copy_said_raises_no_alarm_once_it_is_gone() {
+    let mut world = settled(&[1; 4]);
+    let wall = world.wall().as_millis();
+    // The copy began a second ago, after peer 2, and has spoken since.
+    let last = world.alive(2, wall - 1_000, 9, wall);
+
+    world.inject(3, 0, record(last.clone()));
+    world.run_for(seconds(30));
+    assert!((0..4).all(|peer| world.nodes[peer].state.duplicate(world.id(2)).is_none()));
+    (0..2).for_each(|peer| world.inject(3, peer, record(last.clone())));
+    world.run_for(seconds(12));
+
+    assert!((0..4).all(|peer| alarms(&world, peer) <= 1), "one alarm for one copy");
+    assert!((0..4).all(|peer| world.nodes[peer].state.duplicate(world.id(2)).is_none()));
+}

@@ -5,7 +5,7 @@ use crate::event::{Event, EvictionReason};
 use crate::membership::Input;
 use crate::types::MemberId;
 use crate::wire::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// M6.
 #[test]
@@ -320,5 +320,75 @@ fn a_member_of_an_org_that_shares_nothing_any_more_is_asked_nothing() {
     let (me, other) = (world.id(0), world.id(2));
     let told = world.sent.iter().filter(|(at, from, to, _)| *at > parted && (*from, *to) == (me, other));
     assert_eq!(told.count(), 0);
+    assert!(!world.sees(0, 2) && world.evictions(0, 2).is_empty(), "it is forgotten");
+}
+
+#[test]
+fn members_of_an_org_that_shares_no_channel_any_more_are_forgotten_and_not_evicted() {
+    let mut world = World::new(&[1, 1, 2, 2, 3]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    assert!((0..5).all(|index| world.view(index) == 4));
+
+    // Org 2 is removed from the only channel; the sessions stay, for it may ask for older blocks.
+    for index in 0..5 {
+        let (shared, lost) = match index {
+            2 | 3 => (vec![], vec![1, 2, 3]),
+            _ => (vec![1, 3], vec![2]),
+        };
+        lose(&mut world, index, &shared, &lost);
+    }
+    let views: Vec<usize> = (0..5).map(|index| world.view(index)).collect();
+    assert_eq!(views, [2, 2, 1, 1, 2]);
+    world.run_for(seconds(60));
+
+    assert!((0..5).all(|by| (0..5).all(|of| world.evictions(by, of).is_empty())));
+    world.nodes.iter_mut().for_each(|node| node.shared = [1, 2, 3].map(org).into());
+    world.run_for(seconds(11));
+    assert!((0..5).all(|index| world.view(index) == 4), "who shares a channel again is seen again");
+}
+
+#[test]
+fn who_is_known_from_my_org_alone_is_forgotten_when_it_falls_silent() {
+    let mut world = World::new(&[1, 1, 2]);
+    world.connect_all();
+    world.run_for(seconds(11));
+
+    // Peer 1 is behind peer 0 in the chain that removes org 2.
+    lose(&mut world, 0, &[1], &[2]);
+    world.run_for(seconds(11));
+    assert!(world.sees(0, 2), "peer 1 still mentions it");
+    lose(&mut world, 1, &[1], &[2]);
+    world.run_for(seconds(27));
+
+    assert_eq!((world.view(0), world.view(1)), (1, 1));
+    assert!((0..2).all(|by| world.evictions(by, 2).is_empty()));
+}
+
+#[test]
+fn silence_counts_from_when_a_channel_is_shared() {
+    let mut world = World::new(&[1, 1, 2]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    lose(&mut world, 0, &[1], &[2]);
+    world.run_for(seconds(11));
+    // Peer 2 says nothing more to org 1, for it has read that it was removed.
+    lose(&mut world, 2, &[2], &[1]);
+    world.run_for(seconds(20));
+    assert!(world.sees(0, 2), "peer 1 has mentioned it");
+
+    world.nodes[0].shared = [1, 2].map(org).into();
+    world.input(0, Input::OrgsChanged { lost: BTreeSet::new(), gained: [org(2)].into() });
+    world.run_for(seconds(20));
+    assert!(world.evictions(0, 2).is_empty(), "it may not know yet that it was added again");
+    world.run_for(seconds(7));
+
     assert_eq!(world.evictions(0, 2).len(), 1);
+}
+
+/// A config takes orgs away: these are left, and those are lost.
+fn lose(world: &mut World, index: usize, left: &[u8], lost: &[u8]) {
+    world.nodes[index].shared = left.iter().map(|it| org(*it)).collect();
+    let lost = lost.iter().map(|it| org(*it)).collect();
+    world.input(index, Input::OrgsChanged { lost, gained: BTreeSet::new() });
 }

@@ -3,7 +3,8 @@
 use super::Bench;
 use crate::channel::{ConfigUpdate, UpdateError};
 use crate::ledger::{Envelope, EnvelopeContent, VerifiedBlock};
-use crate::ordering::{Input, SubmitAnswer, SubmitRefusal, Ticket};
+use crate::ordering::envelope_job::Judgement;
+use crate::ordering::{Config, EnvelopeVerdict, Input, Load, SubmitAnswer, SubmitRefusal, Ticket};
 use crate::store::suite::{Chain, Creator, org_config};
 use crate::wire::proto;
 use bytes::Bytes;
@@ -77,6 +78,70 @@ fn a_verdict_under_a_replaced_config_is_repeated() {
     }
 
     assert!(matches!(bench.refusal(late), SubmitRefusal::NotPermitted { .. }));
+}
+
+/// A bench that asks its store about every new envelope.
+fn forgetful(chain: &Chain) -> Bench {
+    let mut bench = Bench::with(chain, Config { nonces_max: 1, ..Config::default() });
+    bench.submit_all(chain, 900..903, b"x");
+    bench.pass_timeout();
+    bench
+}
+
+#[test]
+fn what_the_store_is_asked_about_while_the_config_changes_is_judged_again() {
+    let mut chain = Chain::new(1);
+    let mut bench = forgetful(&chain);
+    bench.is_holding_lookups = true;
+
+    let first = update(&mut bench, &mut chain, |config| config.orgs[0].writer = false);
+    let stale = update(&mut bench, &mut chain, |config| config.name = "third".to_owned());
+    let transaction = bench.submit_payload(&chain, 1, b"no writer any more");
+    bench.release_lookups();
+    bench.pass_timeout();
+
+    assert!(matches!(bench.answers[&first], SubmitAnswer::Accepted { .. }));
+    let old = UpdateError::Number { found: 1, expected: 2 };
+    assert_eq!(bench.refusal(stale), &SubmitRefusal::ConfigUpdate(old));
+    assert!(matches!(bench.refusal(transaction), SubmitRefusal::NotPermitted { .. }));
+    assert_eq!(config_numbers(&bench), [(0, 3, false), (0, 1, true)]);
+    assert_eq!((bench.load(&chain), bench.configs.len()), (Load::default(), 1));
+}
+
+#[test]
+fn a_copy_in_judgement_takes_over_who_is_judged_again() {
+    let mut chain = Chain::new(1);
+    let mut bench = forgetful(&chain);
+    bench.is_holding_lookups = true;
+    update(&mut bench, &mut chain, |config| config.name = "second".to_owned());
+    let first = bench.submit_payload(&chain, 1, b"x");
+    bench.is_holding_verdicts = true;
+    let copy = bench.submit_payload(&chain, 1, b"x");
+
+    bench.release_lookups();
+    bench.release_verdicts();
+    bench.pass_timeout();
+
+    assert_eq!(bench.position(first), bench.position(copy));
+    assert_eq!(config_numbers(&bench)[1..], [(0, 1, true), (1, 1, false)]);
+    assert_eq!(bench.load(&chain), Load::default());
+}
+
+#[test]
+fn an_update_that_a_verdict_wrongly_calls_right_is_never_certified() {
+    let mut chain = Chain::new(1);
+    let mut bench = Bench::new(&chain);
+    bench.is_holding_verdicts = true;
+    let unsigned = chain.changed(|config| config.name = "second".to_owned());
+
+    let ticket = submit_update(&mut bench, &mut chain, &unsigned);
+    let job = bench.held_jobs.remove(0);
+    let judgement = Judgement::Right(job.envelope.id());
+    bench.handle(Input::Judged(EnvelopeVerdict { judgement, ..job.run() }));
+
+    assert!(matches!(bench.refusal(ticket), SubmitRefusal::ConfigUpdate(UpdateError::TooFew { .. })));
+    assert_eq!((bench.blocks.len(), bench.configs.len(), bench.height(&chain)), (0, 0, 1));
+    assert_eq!((bench.load(&chain), halted(&bench)), (Load::default(), None));
 }
 
 #[test]

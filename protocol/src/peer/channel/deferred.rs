@@ -3,7 +3,7 @@
 
 use crate::event::Source;
 use crate::ledger::CertifiedHeader;
-use crate::types::BlockNumber;
+use crate::types::{BlockNumber, OrgId};
 use ledgercast_crypto::Digest;
 use std::collections::BTreeMap;
 
@@ -11,10 +11,15 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub(super) struct Ahead {
     pub(super) source: Source,
+    /// Of the member that is its source.
+    pub(super) org: Option<OrgId>,
     pub(super) header: CertifiedHeader,
+    /// Whether it is the answer to a question of range sync; anybody can push one.
+    pub(super) is_answer: bool,
 }
 
-/// At the bound the lowest numbers stay: they are the first that can be judged, the others are asked again.
+/// At the bound the source that has most here, of the org that has most, gives up its highest: lower ones are
+/// the first that can be judged, the others are asked again, and nobody displaces who has less than it.
 #[derive(Debug)]
 pub(super) struct Deferred {
     entries: BTreeMap<(BlockNumber, Digest), Ahead>,
@@ -26,25 +31,48 @@ impl Deferred {
         Self { entries: BTreeMap::new(), count_max }
     }
 
-    /// Keeps a header; gives back one for which there is no room, perhaps this one.
+    /// Keeps a header, the first source's copy; gives back one for which there is no room, perhaps this one.
     pub(super) fn keep(&mut self, ahead: Ahead) -> Option<Ahead> {
-        self.entries.entry((ahead.header.header.number(), ahead.header.hash())).or_insert(ahead);
-        match self.entries.len() > self.count_max {
-            true => self.entries.pop_last().map(|(_, highest)| highest),
-            false => None,
+        let (org, source) = (ahead.org, ahead.source);
+        self.entries.entry(key(&ahead.header)).or_insert(ahead);
+        if self.entries.len() <= self.count_max {
+            return None;
+        }
+        let org = most(self.entries.values().map(|it| it.org), org)?;
+        let of_org = self.entries.values().filter(|it| it.org == org);
+        let source = most(of_org.map(|it| it.source), source)?;
+        let highest = self.entries.iter().rev().find(|(_, it)| it.source == source).map(|(key, _)| *key);
+        highest.and_then(|highest| self.entries.remove(&highest))
+    }
+
+    /// This header has come as an answer, perhaps not for the first time.
+    pub(super) fn set_answer(&mut self, header: &CertifiedHeader) {
+        if let Some(held) = self.entries.get_mut(&key(header)) {
+            held.is_answer = true;
         }
     }
 
-    /// Whether a header of this number waits.
-    pub(super) fn contains(&self, number: BlockNumber) -> bool {
-        let first = (number, Digest::ZERO);
-        self.entries.range(first..).next().is_some_and(|((found, _), _)| *found == number)
+    /// Whether a header of this number waits that was asked for.
+    pub(super) fn has_answer(&self, number: BlockNumber) -> bool {
+        let (first, last) = ((number, Digest::ZERO), (number.next(), Digest::ZERO));
+        self.entries.range(first..last).any(|(_, held)| held.is_answer)
     }
 
     /// Takes out everything, lowest first.
     pub(super) fn take(&mut self) -> Vec<Ahead> {
         std::mem::take(&mut self.entries).into_values().collect()
     }
+}
+
+fn key(header: &CertifiedHeader) -> (BlockNumber, Digest) {
+    (header.header.number(), header.hash())
+}
+
+/// Which key comes most often; this one, if none comes oftener.
+fn most<K: Ord + Copy>(keys: impl Iterator<Item = K>, newcomer: K) -> Option<K> {
+    let mut counts: BTreeMap<K, usize> = BTreeMap::new();
+    keys.for_each(|key| *counts.entry(key).or_default() += 1);
+    counts.into_iter().max_by_key(|(key, count)| (*count, *key == newcomer)).map(|(key, _)| key)
 }
 
 /// Whether a header may name this config on a chain whose blocks below `next` are under the one in force:
@@ -56,28 +84,67 @@ pub(super) fn is_possible(number: BlockNumber, config_number: u64, next: BlockNu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::VerifiedBlock;
     use crate::store::suite::Chain;
+    use crate::types::MemberId;
 
-    fn ahead(chain: &mut Chain) -> Ahead {
+    fn org(byte: u8) -> OrgId {
+        OrgId::from_digest(Digest::from_bytes([byte; 32]))
+    }
+
+    /// As a member of an org pushes it.
+    fn pushed(of_org: u8, member: u8, block: &VerifiedBlock) -> Ahead {
         Ahead {
-            source: Source::Orderer(crate::types::SourceId(0)),
-            header: chain.next(&[b"x"]).header().certified().clone(),
+            source: Source::Peer(MemberId::from_digest(Digest::from_bytes([member; 32]))),
+            org: Some(org(of_org)),
+            header: block.header().certified().clone(),
+            is_answer: false,
         }
     }
 
+    fn numbers(deferred: &mut Deferred) -> Vec<u64> {
+        deferred.take().iter().map(|it| it.header.header.number().as_u64()).collect()
+    }
+
     #[test]
-    fn the_highest_makes_room_for_lower_ones() {
-        let mut chain = Chain::new(1);
-        let [one, two, three] = std::array::from_fn(|_| ahead(&mut chain));
+    fn the_highest_of_a_source_makes_room_for_its_lower_ones() {
+        let blocks = Chain::new(1).extend(3);
         let mut deferred = Deferred::new(2);
 
-        assert!(deferred.keep(three.clone()).is_none());
-        assert!(deferred.keep(one.clone()).is_none());
-        let no_room = deferred.keep(two).expect("one is too many");
+        assert!(deferred.keep(pushed(1, 1, &blocks[2])).is_none());
+        assert!(deferred.keep(pushed(1, 1, &blocks[0])).is_none());
+        let no_room = deferred.keep(pushed(1, 1, &blocks[1])).expect("one is too many");
 
-        assert_eq!(no_room.header, three.header);
-        assert!(deferred.contains(BlockNumber::new(1)) && !deferred.contains(BlockNumber::new(3)));
-        assert_eq!(deferred.take().len(), 2);
+        assert_eq!(no_room.header, *blocks[2].header().certified());
+        assert_eq!(numbers(&mut deferred), [1, 2]);
+    }
+
+    #[test]
+    fn who_has_more_displaces_nobody_who_has_less() {
+        let blocks = Chain::new(1).extend(8);
+        let mut deferred = Deferred::new(4);
+        // An honest member of org 1 has two, higher than all that two members of org 2 push.
+        for block in &blocks[6..] {
+            deferred.keep(pushed(1, 1, block));
+        }
+
+        let no_room =
+            (0..6).filter_map(|index| deferred.keep(pushed(2, 2 + index % 2, &blocks[index as usize])));
+
+        assert!(no_room.map(|it| it.org).all(|it| it == Some(org(2))));
+        assert_eq!(numbers(&mut deferred), [1, 2, 7, 8]);
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_an_answer() {
+        let blocks = Chain::new(1).extend(2);
+        let mut deferred = Deferred::new(4);
+        deferred.keep(pushed(1, 1, &blocks[0]));
+        assert!(!deferred.has_answer(BlockNumber::new(1)));
+
+        deferred.set_answer(blocks[0].header().certified());
+
+        assert!(deferred.has_answer(BlockNumber::new(1)) && !deferred.has_answer(BlockNumber::new(2)));
     }
 
     #[test]

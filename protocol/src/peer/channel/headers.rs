@@ -59,7 +59,7 @@ impl Channel {
         for header in headers {
             let (hash, number) = (header.hash(), header.header.number());
             let is_known = self.window.number_of(hash).is_some() || !self.window.is_inside(number);
-            if is_known || self.defer(step, &header, source) {
+            if is_known || self.defer(step, &header, source, is_history) {
                 continue;
             }
             if self.proving.admit(hash, source, is_history) {
@@ -128,11 +128,7 @@ impl Channel {
             let is_conflicting =
                 self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
             if is_conflicting {
-                let member = match source {
-                    Source::Peer(member) => Some(member),
-                    Source::Orderer(_) => None,
-                };
-                return step.refuse("header", "conflicting_header", member);
+                return step.refuse("header", "conflicting_header", source.member());
             }
             self.handle_new_slot(step, &header, source, is_asked);
         }
@@ -161,10 +157,7 @@ impl Channel {
                 slot.committed_by.insert(announcer.member);
             }
         }
-        let member = match source {
-            Source::Peer(member) => Some(member),
-            Source::Orderer(_) => None,
-        };
+        let member = source.member();
         slot.announced_by.extend(member);
         let (body_bytes, is_history) = (slot.body_bytes(), slot.is_history);
         self.with_announce(step, announce::Input::Proven { tip, source: member });

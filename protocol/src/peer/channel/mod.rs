@@ -67,7 +67,7 @@ use questions::Questions;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use serving::Serving;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use step::Step;
 use window::Window;
@@ -215,8 +215,8 @@ pub struct Channel {
     updates: BTreeMap<BlockNumber, Arc<ChannelConfig>>,
     /// The lowest certified block whose update is not right.
     refused_update: Option<(BlockNumber, UpdateError)>,
-    /// Members of removed orgs whose questions were taken.
-    former_askers: BTreeSet<MemberId>,
+    /// Members of removed orgs whose questions were taken, who asked last at the end.
+    former_askers: VecDeque<MemberId>,
     /// A config has removed my org: the orderers give it nothing more.
     is_removed: bool,
     /// A commit failed: nothing new is taken in or stored until the process restarts.
@@ -264,7 +264,7 @@ impl Channel {
             deferred: Deferred::new(settings.deferred_headers_max),
             updates: BTreeMap::new(),
             refused_update: None,
-            former_askers: BTreeSet::new(),
+            former_askers: VecDeque::new(),
             is_removed: false,
             failure: None,
             refused_jobs: VecDeque::new(),
@@ -353,7 +353,7 @@ impl Channel {
         self.window.forget_member(member);
         self.questions.forget(member);
         self.serving.forget(member);
-        self.former_askers.remove(&member);
+        self.former_askers.retain(|it| *it != member);
         self.with_announce(step, announce::Input::NeighbourGone(member));
         self.with_repair(step, repair::Input::NeighbourGone(member));
         self.with_range_sync(step, range_sync::Input::NeighbourGone(member));

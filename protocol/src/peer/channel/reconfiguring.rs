@@ -16,8 +16,8 @@ use crate::wire::ChannelMessage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Members that may have older blocks only and whose questions wait for the store; above it all of them are
-/// forgotten, and ask again.
+/// Members that may have older blocks only and whose questions wait for the store; above it who has not asked
+/// for longest is forgotten, and asks again.
 const FORMER_ASKERS_MAX: usize = 256;
 
 impl Channel {
@@ -27,27 +27,33 @@ impl Channel {
     }
 
     /// Keeps a header that names a later config; says whether this is one. Also what is refused counts.
-    pub(super) fn defer(&mut self, step: &mut Step<'_>, header: &CertifiedHeader, source: Source) -> bool {
+    pub(super) fn defer(
+        &mut self,
+        step: &mut Step<'_>,
+        header: &CertifiedHeader,
+        source: Source,
+        is_answer: bool,
+    ) -> bool {
         let fields = header.header.fields();
         let in_force = self.config().number();
         if fields.config_number <= in_force {
             return false;
         }
-        let member = match source {
-            Source::Peer(member) => Some(member),
-            Source::Orderer(_) => None,
-        };
         let next = self.window.tip().number().next();
         if !is_possible(fields.number, fields.config_number, next, in_force) {
-            step.refuse("header", "config_impossible", member);
+            step.refuse("header", "config_impossible", source.member());
             return true;
         }
         if self.proving.admit(header.hash(), source, false) {
-            let ahead = Ahead { source, header: header.clone() };
+            let org = step.neighbours.iter().find(|it| Some(it.member) == source.member()).map(|it| it.org);
+            let ahead = Ahead { source, org, header: header.clone(), is_answer };
             if let Some(no_room) = self.deferred.keep(ahead) {
                 self.proving.take(no_room.header.hash());
-                step.refuse("header", "deferred_full", member);
+                step.refuse("header", "deferred_full", no_room.source.member());
             }
+        }
+        if is_answer {
+            self.deferred.set_answer(header);
         }
         true
     }
@@ -59,8 +65,12 @@ impl Channel {
         for ahead in self.deferred.take() {
             let (number, hash) = (ahead.header.header.number(), ahead.header.hash());
             let config_number = ahead.header.header.fields().config_number;
-            if !self.window.is_inside(number) || !is_possible(number, config_number, next, in_force) {
+            let is_inside = self.window.is_inside(number);
+            if !is_inside || !is_possible(number, config_number, next, in_force) {
                 self.proving.take(hash);
+                if is_inside {
+                    step.refuse("header", "config_impossible", ahead.source.member());
+                }
             } else if !self.proving.contains(hash) {
                 // Its source has turned out to be a liar.
             } else if config_number > in_force {
@@ -141,10 +151,11 @@ impl Channel {
 
     /// A member that may only have blocks up to one that is durable here asks for some of them.
     pub(super) fn on_former(&mut self, step: &mut Step<'_>, from: MemberId, message: ChannelMessage) {
+        self.former_askers.retain(|it| *it != from);
         if self.former_askers.len() >= FORMER_ASKERS_MAX {
-            self.former_askers.clear();
+            self.former_askers.pop_front();
         }
-        self.former_askers.insert(from);
+        self.former_askers.push_back(from);
         match message {
             ChannelMessage::WantHeaders(want) => self.on_want_headers(step, from, want),
             ChannelMessage::WantBody(want) => self.on_want_body(step, from, want),

@@ -24,8 +24,9 @@ pub struct Settings {
     /// Copies of one header, from different sources, under verification at a time. Default 3 (guess: two
     /// liars).
     pub proving_copies_max: usize,
-    /// Headers that wait for a config which is not in force yet; above, the highest are dropped and asked
-    /// again. Default 512 (derived: two segments; the feed is ahead by fewer).
+    /// Headers that wait for a config which is not in force yet; above, the source that has most, of the org
+    /// that has most, gives up its highest, which is asked for again. Default 512 (derived: two segments; the
+    /// feed is ahead by fewer).
     pub deferred_headers_max: usize,
     /// Commits handed to the store and not answered. Default 16 (guess).
     pub commits_in_flight_max: usize,

@@ -245,6 +245,20 @@ pub fn config_blocks_are_found_and_gone_with_their_channel(store: &dyn BlockStor
     assert_eq!(store.config_blocks(chain.channel()), Ok(Vec::new()));
 }
 
+/// A config block whose update its config does not vouch for is damage: its config never rules.
+pub fn an_unjudged_update_in_the_chain_is_damage(store: &dyn BlockStore) {
+    let mut chain = created(store, 1);
+    let unsigned = chain.changed(|config| config.name = "second".to_owned());
+    let (right, wrong) = (chain.extend(1), chain.config_block(&unsigned));
+    store.append(&right).expect("it follows");
+    store.append(&[wrong]).expect("it follows");
+
+    let refused = config_history(store, chain.genesis());
+
+    let is_it = |number: BlockNumber| number == BlockNumber::new(2);
+    assert!(matches!(refused, Err(StoreError::Damaged { number, .. }) if is_it(number)));
+}
+
 /// Values are kept by key; a second one replaces the first; none is `None`, which an empty one is not.
 pub fn keeps_meta_values_and_replaces_them(store: &dyn BlockStore) {
     assert_eq!(store.meta(MetaKey::Incarnation), Ok(None));

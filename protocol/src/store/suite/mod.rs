@@ -31,6 +31,7 @@ macro_rules! block_store_suite {
             nothing_lies_above_the_tip,
             headers_are_read_alone,
             config_blocks_are_found_and_gone_with_their_channel,
+            an_unjudged_update_in_the_chain_is_damage,
             finds_envelopes_by_id_in_their_channel_only,
             keeps_meta_values_and_replaces_them,
             refuses_meta_values_above_the_limit,

@@ -81,7 +81,7 @@ fn frames_before_their_header_is_proven_are_stashed_within_bounds() {
 fn frames_that_nobody_asked_for_are_refused_without_blame() {
     let mut net = Net::new(1);
     net.make_blocks(1, 100);
-    let (pusher, stranger) = (net.add_ghost(0, 8, 0), net.add_ghost(0, 9, 0));
+    let [pusher, stranger] = net.add_ghosts();
     net.say(stranger, 0, frames(&net, 1)[0].clone());
     net.say(pusher, 0, push(&net, 1));
     net.run_for(Duration::from_millis(1));
@@ -116,7 +116,7 @@ fn verifications_that_a_full_pool_refused_wait_within_bounds_and_the_rest_is_ask
     net.make_blocks(3, 100);
     net.preload(1, 3);
     net.is_pool_full = true;
-    let ghosts = [net.add_ghost(0, 8, 0), net.add_ghost(0, 9, 0)];
+    let ghosts = net.add_ghosts();
     for (ghost, number) in ghosts.into_iter().zip([1, 2]) {
         net.say(ghost, 0, push(&net, number));
     }
@@ -178,7 +178,7 @@ fn answers_to_one_member_are_bounded_in_bytes_per_second() {
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(1, 400_000);
     net.preload(0, 1);
-    let (greedy, modest) = (net.add_ghost(0, 8, 0), net.add_ghost(0, 9, 0));
+    let [greedy, modest] = net.add_ghosts();
     let tip = net.nodes[0].channel.tip();
     let want = ChannelMessage::WantBody(WantBody { tip, first_frame: 0, frame_count: 2 });
 
@@ -245,7 +245,7 @@ fn headers_under_verification_are_bounded_by_source() {
     let settings = Settings { proving_per_source: 4, ..Settings::default() };
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(10, 10);
-    let (greedy, other) = (net.add_ghost(0, 8, 0), net.add_ghost(0, 9, 0));
+    let [greedy, other] = net.add_ghosts();
 
     (1..=10).for_each(|number| net.say(greedy, 0, push(&net, number)));
     net.say(other, 0, push(&net, 10));

@@ -80,8 +80,7 @@ fn a_false_block_stops_the_feed_for_a_while_and_nobody_is_blamed() {
 
     net.order(2);
     net.run_until_height(&[0], 3, Duration::from_secs(3));
-    assert!(net.nodes[0].refusals().contains("false_body"));
-    net.assert_no_offences();
+    net.assert_refused_without_offence("false_body");
 }
 
 #[test]

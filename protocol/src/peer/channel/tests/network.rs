@@ -206,6 +206,11 @@ impl Net {
         member
     }
 
+    /// Two ghosts at node 0 that claim nothing.
+    pub(super) fn add_ghosts(&mut self) -> [MemberId; 2] {
+        [8, 9].map(|name| self.add_ghost(0, name, 0))
+    }
+
     pub(super) fn disconnect(&mut self, one: usize, other: usize) {
         for (index, gone) in [(one, other), (other, one)] {
             let gone = self.nodes[gone].member;
@@ -469,6 +474,12 @@ impl Net {
 
     pub(super) fn all(&self) -> Vec<usize> {
         (0..self.nodes.len()).collect()
+    }
+
+    /// Node 0 has refused something for this reason, and nobody blames anybody.
+    pub(super) fn assert_refused_without_offence(&self, reason: &str) {
+        assert!(self.nodes[0].refusals().contains(reason), "nothing is refused as {reason}");
+        self.assert_no_offences();
     }
 
     pub(super) fn assert_no_offences(&self) {

@@ -111,6 +111,72 @@ fn headers_that_wait_are_bounded_and_what_had_no_room_can_come_again() {
 }
 
 #[test]
+fn a_pushed_claim_of_a_next_config_holds_up_no_catching_up() {
+    let mut net = Net::new(2);
+    net.make_blocks(600, 100);
+    net.nodes[0].commit_takes = Duration::from_secs(60);
+    let liar = net.add_ghost(0, 9, 0);
+    net.preload(1, 600);
+
+    // Each is the first that is missing after a segment.
+    for number in [257, 513] {
+        net.say(liar, 0, push(under_config(&net, number, 1)));
+    }
+    net.run_for(Duration::from_secs(1));
+
+    assert_eq!(net.nodes[0].channel.proven_height().as_u64(), 601);
+    net.assert_no_offences();
+}
+
+#[test]
+fn an_answer_that_ends_in_a_claim_of_a_next_config_holds_up_catching_up_once() {
+    let mut net = Net::new(3);
+    net.make_blocks(600, 100);
+    net.nodes[0].commit_takes = Duration::from_secs(60);
+    net.disconnect(0, 2);
+    let lie = under_config(&net, 256, 1);
+    net.set_wire(move |from, to, message| match message {
+        ChannelMessage::Headers { first, headers } if (from, to) == (1, 0) => {
+            let lie_there = |it: &CertifiedHeader| match it.header.number() == lie.header.number() {
+                true => lie.clone(),
+                false => it.clone(),
+            };
+            let headers = headers.iter().take_while(|it| it.header.number() <= lie.header.number());
+            Fate::Replace(ChannelMessage::Headers {
+                first: *first,
+                headers: headers.map(lie_there).collect(),
+            })
+        }
+        _ => Fate::Pass,
+    });
+    net.preload(1, 600);
+    net.run_for(Duration::from_millis(500));
+    assert_eq!(net.nodes[0].channel.proven_height().as_u64(), 256, "the liar was asked");
+
+    net.connect(0, 2);
+    net.preload(2, 600);
+    net.run_for(Duration::from_secs(3));
+
+    assert_eq!(net.nodes[0].channel.proven_height().as_u64(), 601);
+    let answers = net.nodes[1].sent_to(member(0), "headers").len();
+    assert_eq!(answers, 1, "others are asked first from then on");
+}
+
+#[test]
+fn a_claim_of_a_next_config_that_cannot_come_true_any_more_is_refused_and_counted() {
+    let mut net = Net::new(1);
+    net.make_blocks(3, 100);
+    let ghost = net.add_ghost(0, 9, 0);
+    net.say(ghost, 0, push(under_config(&net, 3, 1)));
+
+    push_block(&mut net, ghost, 1);
+    assert!(!net.nodes[0].refusals().contains("config_impossible"));
+    push_block(&mut net, ghost, 2);
+
+    net.assert_refused_without_offence("config_impossible");
+}
+
+#[test]
 fn what_was_proven_above_a_config_block_under_the_config_before_it_is_dropped() {
     let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
     let forged = under_config(&net, 3, 0);
@@ -123,8 +189,7 @@ fn what_was_proven_above_a_config_block_under_the_config_before_it_is_dropped() 
     }
 
     net.run_until_height(&[0], 4, Duration::from_millis(100));
-    assert!(net.nodes[0].refusals().contains("config_superseded"));
-    net.assert_no_offences();
+    net.assert_refused_without_offence("config_superseded");
 }
 
 #[test]
@@ -201,4 +266,23 @@ fn a_former_reader_is_answered_and_its_statements_are_refused() {
     let answers = net.nodes[0].sent_to(former, "headers");
     assert!(matches!(answers[..], [ChannelMessage::Headers { headers, .. }] if headers.len() == 1));
     assert!(net.nodes[0].refusals().contains("former_reader"));
+}
+
+#[test]
+fn of_too_many_former_readers_who_asked_first_is_forgotten_and_the_others_are_answered() {
+    let mut net = Net::new(1);
+    net.make_blocks(2, 100);
+    net.preload(0, 2);
+    let want = ChannelMessage::WantHeaders(WantHeaders { first: BlockNumber::new(1), count: 1 });
+    let askers: Vec<MemberId> = (50..307).map(member).collect();
+    net.former.extend(&askers);
+
+    for asker in &askers {
+        net.input(0, Input::FormerAsks { from: *asker, message: want.clone() });
+    }
+    net.run_for(MOMENT);
+
+    let answered = |asker: &&MemberId| net.nodes[0].sent_to(**asker, "headers").len() == 1;
+    assert_eq!(askers.iter().filter(answered).count(), 256);
+    assert!(!answered(&&askers[0]));
 }
