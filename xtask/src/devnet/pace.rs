@@ -1,16 +1,16 @@
 //! How much longer this machine takes for short work after a rest than for the same work in a row.
 //!
-//! An idle peer's work comes in pieces of a twentieth of a millisecond. Where many share a machine, the caches
-//! are cold after each rest, and a piece takes a multiple of its time; the kernel counts that as the process's
-//! own.
+//! An idle peer's work comes in pieces of a twentieth of a millisecond. Where many share a machine, the
+//! caches are cold after each rest, and a piece takes a multiple of its time; the kernel counts that as the
+//! process's own.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 /// As often as an idle peer wakes up, about.
 const REST: Duration = Duration::from_millis(50);
-/// A piece is about as long as an idle peer's where caches stay warm (0.1 % of a core at 25 wake-ups a second),
-/// and touches as much memory as a few tasks and their code. A guess.
+/// A piece is about as long as an idle peer's where caches stay warm (0.1 % of a core at 25 wake-ups a
+/// second), and touches as much memory as a few tasks and their code. A guess.
 const TABLE_BYTES: usize = 256 << 10;
 const STEPS: usize = 4_000;
 const STEADY_PIECES: usize = 200;
