@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// Largest file that the limited node may write, in KiB: far below what one buffer of its store holds, so
 /// that the log of the store exceeds it before a new one is begun. The node's own log is small.
-const FILE_KIB_MAX: u32 = 2048;
+const FILE_KIB_MAX: u32 = 1024;
 
 const PAYLOAD_BYTES: usize = 100_000;
 

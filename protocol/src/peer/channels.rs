@@ -357,7 +357,7 @@ impl Peer {
                 tip: Some(joined.flow.tip()),
                 epoch: Some(joined.flow.epoch()),
                 can_reach_orderer: joined.flow.can_reach_orderer(),
-                leader: joined.leadership.leader(now),
+                was_led: joined.settled.was_led || joined.leadership.leader(now).is_some(),
                 is_leading: joined.leadership.is_leader(),
                 config_number: joined.config().number(),
             };
@@ -382,8 +382,8 @@ impl Peer {
             if (before.epoch, before.can_reach_orderer) != (current.epoch, current.can_reach_orderer) {
                 self.with_leadership(now, channel, leadership::Input::ContextChanged);
             }
-            if before.leader != current.leader && current.leader.is_some() {
-                self.pass_to_channel(now, channel, channel::Input::LeaderChanged);
+            if before.was_led != current.was_led {
+                self.pass_to_channel(now, channel, channel::Input::FirstLeader);
             }
             if before.is_leading != current.is_leading {
                 self.pass_to_channel(now, channel, channel::Input::SetLeading(current.is_leading));

@@ -4,7 +4,7 @@ use super::channel::Channel;
 use crate::channel::ChannelConfig;
 use crate::leadership;
 use crate::state_info;
-use crate::types::{ChannelName, MemberId, Neighbour};
+use crate::types::{ChannelName, Neighbour};
 use crate::wire::Tip;
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub(super) struct Settled {
     pub(super) tip: Option<Tip>,
     pub(super) epoch: Option<u64>,
     pub(super) can_reach_orderer: bool,
-    /// The leader of my org.
-    pub(super) leader: Option<MemberId>,
+    /// Whether my org has had a leader since I joined.
+    pub(super) was_led: bool,
     pub(super) is_leading: bool,
     pub(super) config_number: u64,
 }

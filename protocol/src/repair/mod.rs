@@ -6,8 +6,9 @@
 //! - In a burst headers overtake bodies. As long as pushed frames of other blocks come, a body may wait
 //!   longer: for those that were ahead of it when its header was proven, at the minimum rate as well, up to
 //!   `burst_wait_max`. Without such frames it is asked for as ever.
-//! - When my org gets another leader, that one pulls and pushes what it lacks: a live body that was not asked
-//!   for yet, and that nobody of my org has said to have, waits anew, once.
+//! - When my org gets its first leader, that one pulls and pushes what it lacks: a live body that was not
+//!   asked for yet, and that nobody of my org has said to have, waits anew. Later leaders follow one that may
+//!   have withheld, and get no further time.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
 //!   to twice as many once questions have lapsed. Holders: who committed it, then who claims the height, then
 //!   who announced it; the less busy first, my own org first; who let questions lapse comes last. Who says
@@ -103,8 +104,8 @@ pub enum Input {
     },
     /// A neighbour is gone.
     NeighbourGone(MemberId),
-    /// My org has got another leader, maybe me.
-    LeaderChanged,
+    /// My org has got its first leader, maybe me.
+    FirstLeader,
     /// Blocks are committed: there may be room for others.
     Committed(BlockNumber),
     /// The time of [`State::next_due`] has come.
@@ -190,7 +191,7 @@ impl State {
             Input::Held { number, by } => self.on_held(now, number, by),
             Input::Lacking { from, number } => self.on_lacking(now, from, number, context, out),
             Input::NeighbourGone(member) => self.on_gone(now, member, context, out),
-            Input::LeaderChanged => self.on_leader_changed(now, context),
+            Input::FirstLeader => self.on_first_leader(now, context),
             Input::Committed(through) => self.on_committed(through),
             Input::TimerDue => {}
         }
@@ -248,7 +249,7 @@ impl State {
         let wait = if is_history { Duration::ZERO } else { self.deadline(body_bytes) };
         let due = now.saturating_add(wait);
         let burst_wait = if is_history { Duration::ZERO } else { self.burst_wait(tip.number) };
-        let task = Task { burst_wait, may_wait_anew: !is_history, ..Task::new(tip, body_bytes, now, due) };
+        let task = Task { burst_wait, is_live: !is_history, ..Task::new(tip, body_bytes, now, due) };
         self.tasks.insert(tip.number, task);
         self.due.insert((due, tip.number));
     }
@@ -319,17 +320,17 @@ impl State {
         }
     }
 
-    /// What the new leader lacks it streams from the orderer at once; what somebody of my org has it may
+    /// What the leader lacks it streams from the orderer at once; what somebody of my org has it may
     /// have as well, and then it pushes nothing.
-    fn on_leader_changed(&mut self, now: Monotonic, context: &Context<'_>) {
+    fn on_first_leader(&mut self, now: Monotonic, context: &Context<'_>) {
         let mine = || context.neighbours.iter().filter(|neighbour| neighbour.org == context.org);
         let is_held = |number| mine().any(|it| context.bodies.holding(it, number) <= Holding::Claimed);
-        let waits = |task: &Task| task.may_wait_anew && task.questions == 0;
+        let waits = |task: &Task| task.is_live && task.questions == 0;
         let tasks = self.tasks.iter().filter(|(number, task)| waits(task) && !is_held(**number));
         for (number, body_bytes) in tasks.map(|it| (*it.0, it.1.body_bytes)).collect::<Vec<_>>() {
             let due = now.saturating_add(self.deadline(body_bytes));
             if let Some(task) = self.tasks.get_mut(&number) {
-                (task.started, task.may_wait_anew) = (now, false);
+                task.started = now;
             }
             self.reschedule(number, due);
         }

@@ -14,8 +14,8 @@ pub(super) struct Task {
     /// When the current attempt began; its end is bounded by the whole body at the minimum rate.
     pub(super) started: Monotonic,
     pub(super) due: Monotonic,
-    /// A push is to be expected, and no change of leaders has put the wait for it off yet.
-    pub(super) may_wait_anew: bool,
+    /// A push is to be expected.
+    pub(super) is_live: bool,
     /// How much longer its push may take because of the bodies ahead of it, as long as pushes come.
     pub(super) burst_wait: Duration,
     /// Rounds that ended with questions to which nothing came: whoever says `Lacking` lets none lapse.
@@ -40,7 +40,7 @@ impl Task {
             body_bytes,
             started: now,
             due,
-            may_wait_anew: false,
+            is_live: false,
             burst_wait: Duration::ZERO,
             rounds_lapsed: 0,
             empty_rounds: 0,

@@ -53,8 +53,8 @@ fn a_full_disk_is_reported_and_leaves_the_store_readable() {
     let (folder, store) = empty();
     drop(store);
 
-    // The shell limits files to 2 MiB, which to a program looks like a disk that is full.
-    let child = run_child("crash::child_fills_the_disk", folder.path(), "trap '' XFSZ; ulimit -f 2048;");
+    // The shell limits files to 1 MiB, which to a program looks like a disk that is full.
+    let child = run_child("crash::child_fills_the_disk", folder.path(), "trap '' XFSZ; ulimit -f 1024;");
 
     let text = String::from_utf8_lossy(&child.stdout).into_owned();
     assert!(child.status.success(), "{text}{}", String::from_utf8_lossy(&child.stderr));

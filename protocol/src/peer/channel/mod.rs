@@ -159,8 +159,8 @@ pub enum Input {
     Stop,
     /// A config has removed my org, or named it again.
     SetRemoved(bool),
-    /// My org has got another leader, maybe me.
-    LeaderChanged,
+    /// My org has got its first leader since I joined, maybe me.
+    FirstLeader,
     /// I lead my org from now on, or no longer.
     SetLeading(bool),
     /// A timer is due.
@@ -303,7 +303,7 @@ impl Channel {
             Input::FeedEnded { feed, cause } => self.with_feed(step, feed::Input::Ended { feed, cause }),
             Input::Stop => self.with_feed(step, feed::Input::Stop),
             Input::SetRemoved(is_removed) => self.handle_removed(step, is_removed),
-            Input::LeaderChanged => self.with_repair(step, repair::Input::LeaderChanged),
+            Input::FirstLeader => self.with_repair(step, repair::Input::FirstLeader),
             Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
             Input::TimerDue(timer) => self.handle_timer(step, timer),
         }
