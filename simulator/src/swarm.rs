@@ -46,7 +46,7 @@ pub struct Report {
     pub deliveries: u64,
     /// Frames that were lost.
     pub frames_lost: u64,
-    /// Configs that came into force after the first ones.
+    /// Config updates that were submitted.
     pub updates: u64,
     /// From the last fault mended and the last block submitted until all were at the tip.
     pub recovery: Duration,

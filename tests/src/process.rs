@@ -142,7 +142,10 @@ fn wakeups(tasks: &Path) -> std::io::Result<BTreeMap<OsString, u64>> {
             wakeups.insert(task.file_name(), count);
         }
     }
-    Ok(wakeups)
+    match wakeups.is_empty() {
+        true => Err(std::io::Error::other("the kernel counts no thread's waits")),
+        false => Ok(wakeups),
+    }
 }
 
 impl Drop for Process {

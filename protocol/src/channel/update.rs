@@ -8,8 +8,8 @@
 //! A config envelope counts only alone in its block; among others it is bytes like any. Peers judge without a
 //! clock, so that all reach one verdict; orderers judge at their time as well, when it is submitted.
 //!
-//! Floor: a config must allow envelopes in which an update as long as the one that brings it fits, so that a
-//! limit that is too low can be raised again.
+//! Floor: a config must allow envelopes in which an update as long as it fits, signed by as many as it asks
+//! for with certificates as long as the longest here, so that a limit that is too low can be raised again.
 
 use super::{ChannelConfig, ConfigError};
 use crate::types::{ChannelId, OrgId};
@@ -29,6 +29,9 @@ pub const SIGNATURES_MAX: usize = 512;
 /// What an envelope needs beside an update's bytes: ids, nonce, signature, protobuf's tags and lengths, and a
 /// few longer numbers in the next update. Derived: under 256, doubled.
 const ENVELOPE_OVERHEAD_BYTES: usize = 512;
+
+/// Protobuf's tag and length of one signature. Derived: a length below 2^28.
+const SIGNATURE_OVERHEAD_BYTES: usize = 5;
 
 /// The next config with what speaks for it; nothing is judged yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,11 +214,7 @@ impl ConfigUpdate {
         }
         self.require_room_for_another(&next)?;
         let (needed, orgs) = (Self::majority_of(before), before.orgs().len());
-        // What costs nothing to see first: fewer admins than orgs are needed.
-        let found = match self.signatures.len() {
-            few if few < needed => few,
-            _ => self.signers(before, at)?.len(),
-        };
+        let found = self.signers(before, at)?.len();
         if found < needed {
             return Err(UpdateError::TooFew { found, needed, orgs });
         }
@@ -224,7 +223,9 @@ impl ConfigUpdate {
 
     fn require_room_for_another(&self, next: &ChannelConfig) -> Result<(), UpdateError> {
         let found = next.limits().envelope_bytes_max;
-        let needed = self.encode().len() + ENVELOPE_OVERHEAD_BYTES;
+        let signature = |it| proto::AdminSignature::from(it).encoded_len() + SIGNATURE_OVERHEAD_BYTES;
+        let longest = self.signatures.iter().map(signature).max().unwrap_or(0);
+        let needed = self.config.len() + Self::majority_of(next) * longest + ENVELOPE_OVERHEAD_BYTES;
         match (found as usize) < needed {
             true => Err(UpdateError::EnvelopeLimit { found, needed }),
             false => Ok(()),

@@ -89,6 +89,21 @@ impl Duplicates {
     }
 }
 
+/// An alive in my name that I did not sign.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InMyName {
+    order: (Incarnation, Sequence),
+    /// By its signer's clock.
+    wall_time: WallTime,
+    heard_at: Monotonic,
+}
+
+impl InMyName {
+    fn of(alive: &Alive, heard_at: Monotonic) -> Self {
+        Self { order: (alive.incarnation, alive.sequence), wall_time: alive.wall_time, heard_at }
+    }
+}
+
 impl State {
     /// Whether this alive, which is not newer than the held one, excludes it and nobody knows yet.
     pub(super) fn screen_excluded(
@@ -120,7 +135,7 @@ impl State {
             return Err(Refusal("incarnation_in_future"));
         }
         match self.in_my_name {
-            Some((heard, _)) if heard >= order => Err(Refusal("known_duplicate")),
+            Some(held) if held.order >= order => Err(Refusal("known_duplicate")),
             _ => Ok(()),
         }
     }
@@ -246,10 +261,11 @@ impl State {
             return;
         }
         if self.is_of_earlier_life(alive.statement()) {
-            return self.outlive(now, alive.statement().incarnation, context, out);
+            let heard = InMyName::of(alive.statement(), now.monotonic);
+            return self.outlive(now, heard, context, out);
         }
         let statement = alive.statement();
-        self.in_my_name = Some((alive.mark().order(), now.monotonic));
+        self.in_my_name = Some(InMyName::of(statement, now.monotonic));
         let mine = self.statement_of((statement.incarnation, statement.sequence), now.wall);
         let mine = Verified::sign(mine, &self.network, context.key);
         if Alive::exclude_each_other(mine.signed(), alive.signed()) {
@@ -263,19 +279,21 @@ impl State {
     /// clock that is slower now, or a single theft.
     pub(super) fn outlive_silent(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
         let patience = self.config.alive_interval.saturating_mul(SILENT_INTERVALS);
-        if let Some(((incarnation, _), heard)) = self.in_my_name
-            && now.monotonic.saturating_since(heard) >= patience
+        if let Some(heard) = self.in_my_name
+            && now.monotonic.saturating_since(heard.heard_at) >= patience
         {
-            self.outlive(now, incarnation, context, out);
+            self.outlive(now, heard, context, out);
         }
     }
 
     /// Takes an incarnation after that of an earlier life; it waits if that is still beyond the skew. It
-    /// starts now at the earliest: all that the earlier life said lies before it, so none of it excludes
-    /// this one.
-    fn outlive(&mut self, now: Now, earlier: Incarnation, context: &Context<'_>, out: &mut Outbox) {
-        let next = earlier.next().max(Incarnation::from_millis(now.wall.as_millis()));
-        if next.started_at() > now.wall.saturating_add(self.config.clock_skew_max) {
+    /// starts now at the earliest, and after the last word of the earlier life by that one's clock, up to the
+    /// skew: none of what it said excludes this one.
+    fn outlive(&mut self, now: Now, earlier: InMyName, context: &Context<'_>, out: &mut Outbox) {
+        let latest = now.wall.saturating_add(self.config.clock_skew_max);
+        let begins = now.wall.max(earlier.wall_time.min(latest));
+        let next = earlier.order.0.next().max(Incarnation::from_millis(begins.as_millis()));
+        if next.started_at() > latest {
             return;
         }
         self.incarnation = next;

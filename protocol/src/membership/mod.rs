@@ -52,7 +52,7 @@ use alive::Heard;
 use awake::AwakeClock;
 use bytes::Bytes;
 use clocks::Clocks;
-use duplicates::Duplicates;
+use duplicates::{Duplicates, InMyName};
 use ledgercast_crypto::SecretKey;
 use marks::Marks;
 use question::Relays;
@@ -186,8 +186,8 @@ pub struct State {
     awake: AwakeClock,
     clocks: Clocks,
     duplicates: Duplicates,
-    /// The newest alive in my name that I did not sign, and when I heard it.
-    in_my_name: Option<((Incarnation, Sequence), Monotonic)>,
+    /// What was said last in my name that I did not sign.
+    in_my_name: Option<InMyName>,
     relays: Relays,
     budget: Budget,
     gone: Vec<MemberId>,

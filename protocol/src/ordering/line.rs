@@ -342,17 +342,16 @@ impl Line {
         let Some(signer) = signer else {
             return self.give_up("there is no key to sign blocks with", out);
         };
+        // Peers stop before a certified update that is not right: nothing of it is ever signed.
+        let next = match self.judge_update(batch) {
+            Ok(next) => next,
+            Err(error) => return self.drop_update(batch, error, out),
+        };
         let block = match assemble(batch, &self.tip, &self.config, &signer, context.now.wall) {
             Ok(block) => block,
             Err(error) => {
                 return self.give_up(&format!("a block of our own is not right: {error}"), out);
             }
-        };
-        let next = block.config_update().map(|update| self.judge_update(update)).transpose();
-        // Peers stop before a certified update that is not right: it never leaves this place.
-        let next = match next {
-            Ok(next) => next,
-            Err(error) => return self.drop_update(batch, error, out),
         };
         self.tip = block.header().clone();
         let (number, envelopes) = (block.number(), batch.iter().map(|queued| queued.id).collect());
@@ -363,8 +362,17 @@ impl Line {
         }
     }
 
-    fn judge_update(&self, payload: Bytes) -> Result<Arc<ChannelConfig>, UpdateError> {
-        ConfigUpdate::decode(payload)?.judge(&self.config).map(Arc::new)
+    /// The config that a batch brings: one that holds an update holds nothing else.
+    fn judge_update(&self, batch: &[Queued]) -> Result<Option<Arc<ChannelConfig>>, UpdateError> {
+        let [Queued { is_update: true, bytes, .. }] = batch else {
+            return Ok(None);
+        };
+        // It was decoded when it came.
+        let Ok(envelope) = Envelope::decode(bytes.clone()) else {
+            return Ok(None);
+        };
+        let update = ConfigUpdate::decode(envelope.content().payload.clone())?;
+        update.judge(&self.config).map(|next| Some(Arc::new(next)))
     }
 
     /// Refuses what the verifiers should have refused.

@@ -367,12 +367,10 @@ impl Peer {
         }
         let wanted = self.dial_targets(now);
         let mut room = self.dial_room();
-        let (ready, identities, me) = (&self.ready, &self.identities, self.own.identity.member);
-        let org_of =
-            |target: &DialTarget| Some(identities.identity(target.member.or(target.claimed_by)?)?.org);
+        let (ready, me) = (&self.ready, self.own.identity.member);
         let has_session = |member| ready.contains_key(&member);
         let dials_me = |member| member < me;
-        let due = self.dialing.due(now.monotonic, &wanted, has_session, dials_me, |it| room.take(org_of(it)));
+        let due = self.dialing.due(now.monotonic, &wanted, has_session, dials_me, |it| room.take(it.org));
         for target in due {
             let expect = target.member.and_then(|member| self.identities.identity(member));
             let expect = expect.map(Identity::public_key);
@@ -383,13 +381,22 @@ impl Peer {
     }
 
     /// Places for sessions that I dial: up to the wanted number in all, and a fair share of it for each org
-    /// even when sessions of another one have used that up.
+    /// even when sessions of another one have used that up. An org that shares no channel with me any more
+    /// takes none: its sessions may live on for what it may still ask.
     fn dial_room(&self) -> DialRoom {
         let wanted = self.config.session.sessions_wanted_max;
-        let share = wanted / self.roster.len().max(1);
+        let (mine, shared) = (self.org(), &self.shared_orgs);
+        let share = wanted / shared.iter().chain([&mine]).collect::<BTreeSet<_>>().len();
         let mut of_org: BTreeMap<OrgId, usize> = BTreeMap::new();
-        self.ready.values().for_each(|org| *of_org.entry(*org).or_default() += 1);
-        DialRoom { left: wanted.saturating_sub(self.sessions.len()), share, of_org }
+        let mut of_others = 0;
+        for org in self.ready.values() {
+            match *org == mine || shared.contains(org) {
+                true => *of_org.entry(*org).or_default() += 1,
+                false => of_others += 1,
+            }
+        }
+        let held = self.sessions.len().saturating_sub(of_others);
+        DialRoom { left: wanted.saturating_sub(held), share, of_org }
     }
 
     /// Bootstrap peers, anchors of the orgs, then members; each endpoint once.
@@ -397,16 +404,19 @@ impl Peer {
         let mine = [Some(&self.config.internal_endpoint), self.config.external_endpoint.as_ref()];
         let read = self.channels.iter().filter(|(channel, _)| self.removed_at(**channel).is_none());
         let anchors = read.flat_map(|(_, joined)| {
-            joined.config().orgs().iter().filter(|org| org.is_reader).flat_map(|org| org.anchors.clone())
+            let readers = joined.config().orgs().iter().filter(|org| org.is_reader);
+            readers.flat_map(|org| org.anchors.iter().map(|anchor| (org.id, anchor.clone())))
         });
-        let fixed = self.config.bootstrap.iter().cloned().chain(anchors);
-        let fixed = fixed.map(|endpoint| {
+        let bootstrap = self.config.bootstrap.iter().map(|endpoint| (self.org(), endpoint.clone()));
+        let fixed = bootstrap.chain(anchors).map(|(org, endpoint)| {
             let claimed_by = self.membership.member_at(&endpoint);
-            DialTarget { endpoint, member: None, claimed_by }
+            DialTarget { endpoint, org: Some(org), member: None, claimed_by }
         });
         let members = self.in_dial_order(self.membership.candidates_to_dial(now)).into_iter();
-        let members =
-            members.map(|(member, endpoint)| DialTarget { endpoint, member: Some(member), claimed_by: None });
+        let members = members.map(|(member, endpoint)| {
+            let org = self.identities.identity(member).map(|identity| identity.org);
+            DialTarget { endpoint, org, member: Some(member), claimed_by: None }
+        });
         let mut seen = BTreeSet::new();
         // Fixed ones first: whoever claims such an endpoint, a dial that expects its key must not take the
         // place of the one that takes whoever answers.

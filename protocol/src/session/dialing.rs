@@ -2,7 +2,7 @@
 
 use super::Config;
 use crate::time::Monotonic;
-use crate::types::{Endpoint, MemberId};
+use crate::types::{Endpoint, MemberId, OrgId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct DialTarget {
     /// Where.
     pub endpoint: Endpoint,
+    /// Whose place among the sessions it takes: of the member, or who named the endpoint.
+    pub org: Option<OrgId>,
     /// Who should answer; `None` for bootstrap and anchor endpoints.
     pub member: Option<MemberId>,
     /// Of those, who says that it is reached there: a claim that only an answer proves.
@@ -147,6 +149,7 @@ mod tests {
         DialTarget {
             endpoint: format!("127.0.0.1:{port}").parse().expect("valid"),
             member: member.map(member_of),
+            org: None,
             claimed_by: None,
         }
     }

@@ -189,12 +189,45 @@ fn a_config_under_which_no_further_update_would_fit_is_refused() {
         let update = chain.changed(|config| config.limits = Some((&limits).into()));
         signed_by(&chain, update, &[chain.admin(), &two])
     };
-    let needed = limited(2_000).encode().len() + ENVELOPE_OVERHEAD_BYTES;
+    // As many admins sign as must, with certificates of nearly one length.
+    let needed = match limited(2_000).judge(chain.config()).unwrap_err() {
+        UpdateError::EnvelopeLimit { needed, .. } => needed,
+        other => panic!("{other}"),
+    };
+    assert!(needed >= limited(2_000).encode().len() + ENVELOPE_OVERHEAD_BYTES);
     let floor = u32::try_from(needed).unwrap();
 
     assert!(limited(floor).judge(chain.config()).is_ok());
     let refused = limited(floor - 1).judge(chain.config());
     assert_eq!(refused.unwrap_err(), UpdateError::EnvelopeLimit { found: floor - 1, needed });
+}
+
+#[test]
+fn room_is_kept_for_the_signatures_of_a_larger_majority() {
+    let chain = Chain::new(1);
+    let orgs = |count: u8| -> Vec<proto::OrgConfig> {
+        let authority = |number: u8| {
+            Authority::reproducible(SecretKey::from_seed([100 + number; 32]), &format!("o{number}"), VALIDITY)
+        };
+        (0..count).map(|number| org_config(&authority(number).unwrap())).collect()
+    };
+    let needed = |more: u8| {
+        let limits = ChannelLimits { envelope_bytes_max: 1, ..ChannelLimits::default() };
+        let update = chain.changed(|config| {
+            config.limits = Some((&limits).into());
+            config.orgs.extend(orgs(more));
+        });
+        let update = signed_by(&chain, update, &[chain.admin()]);
+        match update.judge(chain.config()).unwrap_err() {
+            UpdateError::EnvelopeLimit { needed, .. } => (needed, update.encode().len()),
+            other => panic!("{other}"),
+        }
+    };
+
+    let ((alone, _), (many, length)) = (needed(0), needed(8));
+
+    // Five of nine sign then: four certificates and signatures more than this update has.
+    assert!(many > length + 4 * 64 + ENVELOPE_OVERHEAD_BYTES && many > alone, "{alone} {many} {length}");
 }
 
 #[test]

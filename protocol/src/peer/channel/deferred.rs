@@ -20,34 +20,51 @@ pub(super) struct Ahead {
 
 /// At the bound the source that has most here, of the org that has most, gives up its highest: lower ones are
 /// the first that can be judged, the others are asked again, and nobody displaces who has less than it.
+///
+/// Copies of one header from several sources are kept side by side, as many as are verified side by side: one
+/// with a false certificate must not keep the true one out.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    entries: BTreeMap<(BlockNumber, Digest), Ahead>,
+    /// By number and hash; no list is empty.
+    entries: BTreeMap<(BlockNumber, Digest), Vec<Ahead>>,
+    count: usize,
     count_max: usize,
 }
 
 impl Deferred {
     pub(super) fn new(count_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), count_max }
+        Self { entries: BTreeMap::new(), count: 0, count_max }
     }
 
-    /// Keeps a header, the first source's copy; gives back one for which there is no room, perhaps this one.
+    /// Keeps a source's copy of a header; gives back one for which there is no room, perhaps this one.
     pub(super) fn keep(&mut self, ahead: Ahead) -> Option<Ahead> {
         let (org, source) = (ahead.org, ahead.source);
-        self.entries.entry(key(&ahead.header)).or_insert(ahead);
-        if self.entries.len() <= self.count_max {
+        self.entries.entry(key(&ahead.header)).or_default().push(ahead);
+        self.count += 1;
+        if self.count <= self.count_max {
             return None;
         }
-        let org = most(self.entries.values().map(|it| it.org), org)?;
-        let of_org = self.entries.values().filter(|it| it.org == org);
-        let source = most(of_org.map(|it| it.source), source)?;
-        let highest = self.entries.iter().rev().find(|(_, it)| it.source == source).map(|(key, _)| *key);
-        highest.and_then(|highest| self.entries.remove(&highest))
+        let all = || self.entries.values().flatten();
+        let org = most(all().map(|it| it.org), org)?;
+        let source = most(all().filter(|it| it.org == org).map(|it| it.source), source)?;
+        self.remove_highest_of(source)
+    }
+
+    fn remove_highest_of(&mut self, source: Source) -> Option<Ahead> {
+        let place = |copies: &Vec<Ahead>| copies.iter().position(|it| it.source == source);
+        let (key, place) = self.entries.iter().rev().find_map(|(key, held)| Some((*key, place(held)?)))?;
+        let copies = self.entries.get_mut(&key)?;
+        let removed = copies.remove(place);
+        if copies.is_empty() {
+            self.entries.remove(&key);
+        }
+        self.count -= 1;
+        Some(removed)
     }
 
     /// This header has come as an answer, perhaps not for the first time.
     pub(super) fn set_answer(&mut self, header: &CertifiedHeader) {
-        if let Some(held) = self.entries.get_mut(&key(header)) {
+        for held in self.entries.get_mut(&key(header)).into_iter().flatten() {
             held.is_answer = true;
         }
     }
@@ -55,12 +72,13 @@ impl Deferred {
     /// Whether a header of this number waits that was asked for.
     pub(super) fn has_answer(&self, number: BlockNumber) -> bool {
         let (first, last) = ((number, Digest::ZERO), (number.next(), Digest::ZERO));
-        self.entries.range(first..last).any(|(_, held)| held.is_answer)
+        self.entries.range(first..last).flat_map(|(_, copies)| copies).any(|held| held.is_answer)
     }
 
     /// Takes out everything, lowest first.
     pub(super) fn take(&mut self) -> Vec<Ahead> {
-        std::mem::take(&mut self.entries).into_values().collect()
+        self.count = 0;
+        std::mem::take(&mut self.entries).into_values().flatten().collect()
     }
 }
 

@@ -61,8 +61,14 @@ impl Proving {
         }
     }
 
+    /// Whether anybody's copy of a header is here.
     pub(super) fn contains(&self, header_hash: Digest) -> bool {
         self.entries.contains_key(&header_hash)
+    }
+
+    /// Whether this source's copy of a header was taken in and not turned out false.
+    pub(super) fn holds(&self, header_hash: Digest, source: Source) -> bool {
+        self.entries.get(&header_hash).is_some_and(|entry| entry.sources.contains(&source))
     }
 
     pub(super) fn stash_bytes(&self) -> u64 {
@@ -132,6 +138,19 @@ impl Proving {
         Some(entry)
     }
 
+    /// Gives up one source's copy of a header, which may come again; with the last one all that waits goes.
+    pub(super) fn withdraw(&mut self, header_hash: Digest, source: Source) {
+        let Some(entry) = self.entries.get_mut(&header_hash) else {
+            return;
+        };
+        if entry.sources == [source] {
+            self.take(header_hash);
+        } else if let Some(place) = entry.sources.iter().position(|it| *it == source) {
+            entry.sources.remove(place);
+            self.release(source);
+        }
+    }
+
     /// Forgets all copies of a source: one of them was false. What only it has sent goes with them.
     pub(super) fn forget_source(&mut self, source: Source) {
         for (header_hash, entry) in std::mem::take(&mut self.entries) {
@@ -145,7 +164,9 @@ impl Proving {
                 let gone: Vec<StashedFrame> = gone;
                 gone.iter().for_each(|frame| self.release_frame(frame));
             }
-            if !entry.sources.is_empty() {
+            if entry.sources.is_empty() {
+                entry.frames.iter().for_each(|frame| self.release_frame(frame));
+            } else {
                 self.entries.insert(header_hash, entry);
             }
         }

@@ -48,7 +48,7 @@ impl Channel {
             let org = step.neighbours.iter().find(|it| Some(it.member) == source.member()).map(|it| it.org);
             let ahead = Ahead { source, org, header: header.clone(), is_answer };
             if let Some(no_room) = self.deferred.keep(ahead) {
-                self.proving.take(no_room.header.hash());
+                self.proving.withdraw(no_room.header.hash(), no_room.source);
                 step.refuse("header", "deferred_full", no_room.source.member());
             }
         }
@@ -71,7 +71,7 @@ impl Channel {
                 if is_inside {
                     step.refuse("header", "config_impossible", ahead.source.member());
                 }
-            } else if !self.proving.contains(hash) {
+            } else if !self.proving.holds(hash, ahead.source) {
                 // Its source has turned out to be a liar.
             } else if config_number > in_force {
                 self.deferred.keep(ahead);

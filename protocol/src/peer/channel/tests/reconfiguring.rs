@@ -82,6 +82,22 @@ fn headers_of_a_later_config_wait_for_its_block_and_are_nobodys_offence() {
 }
 
 #[test]
+fn a_false_copy_that_comes_first_keeps_no_true_header_of_a_later_config_out() {
+    let (mut net, honest) = with_an_update_in_block_two(Settings::default());
+    let liar = net.add_ghost(0, 8, 0);
+    let mut false_copy = net.truth[3].header().certified().clone();
+    false_copy.certificate = net.truth[1].header().certified().certificate.clone();
+
+    net.say(liar, 0, push(false_copy));
+    net.run_for(MOMENT);
+    for number in [3, 1, 2] {
+        push_block(&mut net, honest, number);
+    }
+
+    net.run_until_height(&[0], 4, Duration::from_millis(100));
+}
+
+#[test]
 fn a_header_with_fewer_blocks_below_it_than_config_changes_is_refused() {
     let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
 
