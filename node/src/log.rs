@@ -38,6 +38,9 @@ pub(crate) fn log(event: &Event) {
             tracing::info!(issuer, %number, revoked, "revocation list in force");
         }
         Event::MemberLeft { member } => tracing::info!(peer = %member.short(), "member left"),
+        Event::MemberForgotten { member } => {
+            tracing::info!(peer = %member.short(), "member forgotten: no channel is shared any more");
+        }
         Event::DuplicateIdentity { member, incarnation, endpoints, is_me } => {
             let [one, other] = endpoints.each_ref().map(|it| it.as_ref().map(ToString::to_string));
             tracing::error!(peer = %member.short(), %incarnation, one, other, is_me,

@@ -252,6 +252,9 @@ impl Metrics {
             Event::MemberLeft { .. } => {
                 self.joins.get_or_create(&ByReason { kind: "member", reason: "left" }).inc();
             }
+            Event::MemberForgotten { .. } => {
+                self.joins.get_or_create(&ByReason { kind: "member", reason: "forgotten" }).inc();
+            }
             Event::ChannelJoined { channel, name, .. } => {
                 let labels = Labels { name: name.to_string(), peers: BTreeSet::new() };
                 self.channels().insert(*channel, labels);

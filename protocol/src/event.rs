@@ -70,6 +70,11 @@ pub enum Event {
         /// Who.
         member: MemberId,
     },
+    /// A member's org shares no channel with mine any more: it is nobody to judge.
+    MemberForgotten {
+        /// Who.
+        member: MemberId,
+    },
     /// A member's certificate was replaced by one of the same key that is valid for longer; mine as well.
     CertificateRenewed {
         /// Who.

@@ -53,7 +53,7 @@ impl State {
         if !self.disclosure(context).may_meet(entry.org) {
             // Known from my org alone: it owes me nothing, and its silence is no news.
             if silent_for >= self.config.expiry {
-                self.members.retain(|held, _| held != member);
+                self.forget_stranger(member, out);
             }
             return;
         }
@@ -146,15 +146,28 @@ impl State {
 
     /// With whom no channel is shared any more, of those nothing is heard or told: their silence means
     /// nothing. With whom one is shared from now on, their silence begins now.
-    pub(super) fn handle_orgs_changed(&mut self, now: Now, lost: &BTreeSet<OrgId>, gained: &BTreeSet<OrgId>) {
+    pub(super) fn handle_orgs_changed(
+        &mut self,
+        now: Now,
+        lost: &BTreeSet<OrgId>,
+        gained: &BTreeSet<OrgId>,
+        out: &mut Outbox,
+    ) {
         let (mine, awake) = (self.own.org, self.awake.at(now.monotonic));
-        self.members.retain(|_, entry| entry.org == mine || !lost.contains(&entry.org));
+        let strangers =
+            self.members.iter().filter(|(_, entry)| entry.org != mine && lost.contains(&entry.org));
+        for stranger in strangers.map(|(member, _)| member).collect::<Vec<_>>() {
+            self.forget_stranger(stranger, out);
+        }
         let others = self.members.iter_mut().filter(|entry| entry.org != mine);
         for entry in others.filter(|entry| gained.contains(&entry.org)) {
             (entry.heard, entry.asked) = (awake, None);
         }
-        let (members, me) = (&self.members, self.own.member);
-        self.duplicates.retain(|member| member == me || members.get(member).is_some());
+    }
+
+    fn forget_stranger(&mut self, member: MemberId, out: &mut Outbox) {
+        self.members.remove(member);
+        out.event(Event::MemberForgotten { member });
     }
 
     /// Not my judgement but the certificate's: no question is asked.

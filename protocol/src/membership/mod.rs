@@ -238,7 +238,7 @@ impl State {
         match input {
             Input::Start => self.handle_start(now, out),
             Input::SessionReady(member) => self.handle_session_ready(now, member, context, out),
-            Input::OrgsChanged { lost, gained } => self.handle_orgs_changed(now, &lost, &gained),
+            Input::OrgsChanged { lost, gained } => self.handle_orgs_changed(now, &lost, &gained, out),
             Input::Expelled(member, reason) => self.handle_expelled(now, member, reason, out),
             Input::SessionLost(member) => {
                 self.budget.forget(member);

@@ -186,8 +186,8 @@ impl Table {
         self.entries.insert(member, entry);
     }
 
-    pub(super) fn retain(&mut self, is_kept: impl Fn(MemberId, &Entry) -> bool) {
-        self.entries.retain(|member, entry| is_kept(*member, entry));
+    pub(super) fn remove(&mut self, member: MemberId) {
+        self.entries.remove(&member);
     }
 
     /// Drops who is gone for longer than this.

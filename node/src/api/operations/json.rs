@@ -137,6 +137,7 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
             json!({ "issuer": issuer, "number": number.to_string(), "revoked": revoked }),
         ),
         Event::MemberLeft { member } => ("member_left", json!({ "member": member.to_string() })),
+        Event::MemberForgotten { member } => ("member_forgotten", json!({ "member": member.to_string() })),
         Event::DuplicateIdentity { member, incarnation, endpoints, is_me } => (
             "duplicate_identity",
             json!({

@@ -340,6 +340,10 @@ fn members_of_an_org_that_shares_no_channel_any_more_are_forgotten_and_not_evict
     }
     let views: Vec<usize> = (0..5).map(|index| world.view(index)).collect();
     assert_eq!(views, [2, 2, 1, 1, 2]);
+    let is_told = |(_, event): &&(_, Event)| matches!(event, Event::MemberForgotten { .. });
+    let told: Vec<usize> =
+        world.nodes.iter().map(|node| node.events.iter().filter(is_told).count()).collect();
+    assert_eq!(told, [2, 2, 3, 3, 2]);
     world.run_for(seconds(60));
 
     assert!((0..5).all(|by| (0..5).all(|of| world.evictions(by, of).is_empty())));
