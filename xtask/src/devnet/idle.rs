@@ -35,7 +35,7 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
     };
     story.claims.add(
         max(&cpu) / slowdown < CPU_MAX && max(&wakeups) < WAKEUPS_MAX,
-        format!("an idle peer uses less than {CPU_MAX} % of a core that is warm"),
+        format!("an idle peer uses less than {CPU_MAX} % of a core, caches warm"),
         format!(
             "{} as counted, to be divided by {slowdown:.1}: so much longer short work takes after a rest on \
              this machine now; up to {:.0} wake-ups a second",
