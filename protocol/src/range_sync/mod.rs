@@ -113,7 +113,16 @@ struct Rest {
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
+    /// Answers that were given their time and left the first number missing. Honest ones do so while a config
+    /// block below them is on its way: a reason to ask others first, and none to leave its giver alone.
+    fruitless: u32,
     shunned_until: Monotonic,
+}
+
+impl Failures {
+    fn none(now: Monotonic) -> Self {
+        Self { count: 0, fruitless: 0, shunned_until: now }
+    }
 }
 
 impl Default for Config {
@@ -207,9 +216,10 @@ impl State {
             return;
         }
         self.claims.remove(&member);
-        let count = self.failures.get(&member).map_or(1, |it| it.count.saturating_add(1));
-        let shunned = self.config.patience.saturating_mul(1 << count.min(16)).min(self.config.shunned_max);
-        self.failures.insert(member, Failures { count, shunned_until: now.saturating_add(shunned) });
+        let failures = self.failures.entry(member).or_insert(Failures::none(now));
+        failures.count = failures.count.saturating_add(1);
+        let shunned = self.config.patience.saturating_mul(1 << failures.count.min(16));
+        failures.shunned_until = now.saturating_add(shunned.min(self.config.shunned_max));
     }
 
     fn forget(&mut self, member: MemberId) {
@@ -250,9 +260,8 @@ impl State {
             return true;
         }
         self.rest = None;
-        let unseen = Failures { count: 0, shunned_until: now };
-        let failures = self.failures.entry(rest.by).or_insert(unseen);
-        failures.count = failures.count.saturating_add(1);
+        let failures = self.failures.entry(rest.by).or_insert(Failures::none(now));
+        failures.fruitless = failures.fruitless.saturating_add(1);
         false
     }
 
@@ -304,7 +313,7 @@ impl State {
             let is_shunned = failures.is_some_and(|it| it.shunned_until > now);
             let has_claimed = self.claim(neighbour).is_some_and(|claim| claim >= first);
             if !is_shunned && neighbour.first_block <= first && (has_claimed || is_gap) {
-                let count = failures.map_or(0, |it| it.count);
+                let count = failures.map_or(0, |it| it.count.saturating_add(it.fruitless));
                 candidates.push((!has_claimed, count, self.random.next_u64(), neighbour.member));
             }
         }

@@ -259,3 +259,19 @@ fn nothing_is_left_of_a_neighbour_that_is_gone_while_its_answer_is_given_time() 
     assert_ne!(second, first);
     assert!(bench.state.failures.is_empty());
 }
+
+#[test]
+fn answers_that_waited_for_a_config_make_no_later_lapse_worse() {
+    let mut bench = Bench::new(&[601]);
+    bench.handle(Input::Check);
+    for _ in 0..10 {
+        assert_eq!(bench.handle(Input::Proven(member(0))), []);
+        assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+    }
+
+    assert_eq!(bench.wait(), [], "the question lapses");
+    let lapsed_at = bench.millis;
+
+    assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+    assert_eq!(bench.millis - lapsed_at, 2_000);
+}
