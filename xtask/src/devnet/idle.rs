@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 const SETTLE: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(10);
 
-/// Percent of one core.
+/// Percent of one core, caches warm.
 const CPU_MAX: f64 = 1.0;
+/// Percent of one core as the kernel counts it, however cold the caches are. Measured: 3.4 at the most.
+const CPU_COUNTED_MAX: f64 = 5.0;
 /// A second, over all threads. A timer that is set again and again shows here, whatever the machine's pace.
 const WAKEUPS_MAX: f64 = 100.0;
 /// Resident megabytes.
@@ -34,7 +36,7 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
         texts.join(", ")
     };
     story.claims.add(
-        max(&cpu) / slowdown < CPU_MAX && max(&wakeups) < WAKEUPS_MAX,
+        max(&cpu) / slowdown < CPU_MAX && max(&cpu) < CPU_COUNTED_MAX && max(&wakeups) < WAKEUPS_MAX,
         format!("an idle peer uses less than {CPU_MAX} % of a core, caches warm"),
         format!(
             "{} as counted, to be divided by {slowdown:.1}: so much longer short work takes after a rest on \
