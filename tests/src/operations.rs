@@ -43,24 +43,36 @@ impl OperationsClient {
         serde_json::from_str(&body).map_err(|error| format!("GET {path}: {error}"))
     }
 
-    /// The sum of a counter's or gauge's values with these labels; 0 when there is none: what has not
-    /// happened yet is not listed.
+    /// The sum of a counter's or gauge's values with these labels; 0 when the metric has values with others
+    /// only.
+    ///
+    /// # Errors
+    /// Nobody answers, or the metric has no value at all: a misspelt one would be 0 for ever.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64, String> {
+        let value = self.metric_if_any(name, labels)?;
+        value.ok_or_else(|| format!("GET /metrics: there is no value of {name}"))
+    }
+
+    /// The same for what may not have happened yet, which is not listed then: `None` without any value.
     ///
     /// # Errors
     /// Nobody answers, or not with metrics.
-    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64, String> {
+    pub fn metric_if_any(&self, name: &str, labels: &[(&str, &str)]) -> Result<Option<f64>, String> {
         let (status, text) = self.text("/metrics")?;
         if status != 200 {
             return Err(format!("GET /metrics: status {status}: {text}"));
         }
-        let is_meant = |series: &str| {
-            let base = series.split('{').next().unwrap_or_default();
-            base == name && labels.iter().all(|(key, value)| series.contains(&format!("{key}=\"{value}\"")))
-        };
-        let values = text.lines().filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            is_meant(series).then(|| value.parse::<f64>().map_err(|error| format!("{line:?}: {error}")))
-        });
-        values.sum()
+        let mut sum = None;
+        for line in text.lines() {
+            let Some((series, value)) = line.rsplit_once(' ') else { continue };
+            if series.split('{').next() != Some(name) {
+                continue;
+            }
+            let sum = sum.get_or_insert(0.0);
+            if labels.iter().all(|(key, value)| series.contains(&format!("{key}=\"{value}\""))) {
+                *sum += value.parse::<f64>().map_err(|error| format!("{line:?}: {error}"))?;
+            }
+        }
+        Ok(sum)
     }
 }
