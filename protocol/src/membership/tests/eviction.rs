@@ -352,15 +352,20 @@ fn members_of_an_org_that_shares_no_channel_any_more_are_forgotten_and_not_evict
     assert!((0..5).all(|index| world.view(index) == 4), "who shares a channel again is seen again");
 }
 
-#[test]
-fn who_is_known_from_my_org_alone_is_forgotten_when_it_falls_silent() {
+/// Peers 0 and 1 of one org and peer 2 of another one, which a config has removed. Peer 1 is behind in the
+/// chain and mentions it.
+fn one_behind_a_removal() -> World {
     let mut world = World::new(&[1, 1, 2]);
     world.connect_all();
     world.run_for(seconds(11));
-
-    // Peer 1 is behind peer 0 in the chain that removes org 2.
     lose(&mut world, 0, &[1], &[2]);
     world.run_for(seconds(11));
+    world
+}
+
+#[test]
+fn who_is_known_from_my_org_alone_is_forgotten_when_it_falls_silent() {
+    let mut world = one_behind_a_removal();
     assert!(world.sees(0, 2), "peer 1 still mentions it");
     lose(&mut world, 1, &[1], &[2]);
     world.run_for(seconds(27));
@@ -371,11 +376,7 @@ fn who_is_known_from_my_org_alone_is_forgotten_when_it_falls_silent() {
 
 #[test]
 fn silence_counts_from_when_a_channel_is_shared() {
-    let mut world = World::new(&[1, 1, 2]);
-    world.connect_all();
-    world.run_for(seconds(11));
-    lose(&mut world, 0, &[1], &[2]);
-    world.run_for(seconds(11));
+    let mut world = one_behind_a_removal();
     // Peer 2 says nothing more to org 1, for it has read that it was removed.
     lose(&mut world, 2, &[2], &[1]);
     world.run_for(seconds(20));
