@@ -21,8 +21,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Blocks that warm up streams and caches first.
 pub(crate) const WARM_UP_BLOCKS: usize = 3;
 
-/// The time between two warm-up blocks.
-const WARM_UP_INTERVAL: Duration = Duration::from_millis(500);
+/// The least time between two warm-up blocks; large blocks have the time that is given to the measured ones.
+const WARM_UP_INTERVAL_MIN: Duration = Duration::from_millis(500);
 
 /// Counters at one moment.
 struct Mark {
@@ -66,7 +66,9 @@ pub(crate) fn spread(
     idle: Idle,
 ) -> anyhow::Result<Round> {
     let (warm_up, measured) = blocks.split_at(WARM_UP_BLOCKS.min(blocks.len()));
-    let mut released = release(network, warm_up, Some(WARM_UP_INTERVAL));
+    let warm_up_interval =
+        interval.map_or(WARM_UP_INTERVAL_MIN, |interval| interval.max(WARM_UP_INTERVAL_MIN));
+    let mut released = release(network, warm_up, Some(warm_up_interval));
     let warmed = collect(network, &released);
     if warmed.len() < warm_up.len() * network.deliveries_per_block() {
         bail!("{}: only {} deliveries of {} warm-up blocks", name(network), warmed.len(), warm_up.len());
