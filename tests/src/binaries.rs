@@ -3,6 +3,7 @@
 use crate::children;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 /// Paths of the two programs that users run.
 #[derive(Clone, Debug)]
@@ -13,9 +14,17 @@ pub struct Binaries {
     pub client: PathBuf,
 }
 
-/// The workspace's folder.
+/// The workspace's folder: that of the cargo that runs us, or else the one that we were compiled in. Clones
+/// that share a target folder share programs, so the two may differ.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
+    static WORKSPACE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let compiled_in = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let package = package.unwrap_or_else(|| compiled_in.to_path_buf());
+        let root = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+        root.unwrap_or(compiled_in).to_path_buf()
+    });
+    &WORKSPACE
 }
 
 /// The cargo that runs us, or the one on the path, in the workspace's folder.
@@ -54,6 +63,14 @@ pub fn build_benches(is_release: bool) -> Result<PathBuf, String> {
     let mut arguments = vec!["--package", "ledgercast-benches"];
     arguments.extend(is_release.then_some("--release"));
     find(&build(&arguments)?, "ledgercast-benches")
+}
+
+/// Builds the peer that breaks the rules, and finds it.
+///
+/// # Errors
+/// The build failed; cargo has said why on standard error.
+pub fn build_liar() -> Result<PathBuf, String> {
+    find(&build(&["--package", "ledgercast-liar"])?, "ledgercast-liar")
 }
 
 /// Runs cargo's build and returns the programs that it names.

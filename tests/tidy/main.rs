@@ -2,8 +2,9 @@
 
 mod scenario_list;
 
+use ledgercast_tests::binaries::workspace;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 const LINE_CHARACTERS_MAX: usize = 110;
@@ -11,14 +12,10 @@ const FILE_LINES_MAX: usize = 600;
 const MAIN_LINES_MAX: usize = 60;
 const LIB_LINES_MAX: usize = 90;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
-}
-
 /// Every file below the top, but for build output and what is not ours.
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = vec![workspace()];
+    let mut folders = vec![workspace().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of the project") {
             let path = entry.expect("entry").path();

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use ledgercast_tests::binaries::workspace;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ const SCRATCH_MAIN: &str = r#"fn main() {
 "#;
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let root = workspace();
     let header = header()?;
     let made = generate(&header)?;
     let hash = hex(&fs::read(&header)?);
