@@ -30,6 +30,7 @@ fn verdict(answer: &Answer) -> (Option<i32>, Vec<Value>, String) {
     (answer.code, parts.into(), answer.stderr.clone())
 }
 
+/// C1
 #[test]
 fn nothing_of_a_channel_reaches_who_is_no_member_of_it() {
     let network = Network::start(&[("LEDGERCAST_LOG_LEVEL", "debug")]);

@@ -4,14 +4,17 @@
 //! The tests run one after another: each starts seven processes, and two cores serve one network better than
 //! four.
 
+mod absence;
 mod censor;
 mod channel_life;
 mod crash;
 mod delivery;
+mod expiry;
 mod feeds;
 mod full_disk;
 mod input;
 mod isolation;
+mod liars;
 mod openssl;
 mod refusals;
 mod rejoin;

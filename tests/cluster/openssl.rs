@@ -4,7 +4,7 @@
 use crate::{DEADLINE, ONE_AT_A_TIME};
 use ledgercast_client::testnet::{ChannelSummary, NodeSummary, Ports, Summary, UserSummary};
 use ledgercast_crypto::Msp;
-use ledgercast_tests::binaries::Binaries;
+use ledgercast_tests::binaries::{Binaries, workspace};
 use ledgercast_tests::client::Client;
 use ledgercast_tests::cluster::Cluster;
 use ledgercast_tests::wait::wait_for;
@@ -23,7 +23,7 @@ const VARIABLES: [(&str, &str); 2] =
 
 /// Runs blocks of the operations manual, by their names, in a folder.
 fn run_documented(folder: &Path, names: &[&str]) {
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let manual = workspace().join("docs/operations.md");
     let manual = std::fs::read_to_string(manual).expect("the operations manual");
     let blocks = names.iter().map(|name| {
         let start = format!("```sh {name}\n");
@@ -139,19 +139,6 @@ fn evictions(cluster: &Cluster, of: &str) -> Vec<(String, String)> {
     evicted.map(|line| (line["peer"].to_string(), line["reason"].to_string())).collect()
 }
 
-/// Waits until one peer has had two more alives of another: its silence begins anew with each.
-fn hear_twice(cluster: &Cluster, peer: &str, other: &str) {
-    let (mut silent_before, mut heard) = (0, 0);
-    wait_for(&format!("{peer} to hear {other} twice"), DEADLINE, || {
-        let view = cluster.member(peer, other)?.ok_or_else(|| "it is unknown".to_owned())?;
-        let silent = view["silent_ms"].as_u64().unwrap_or_default();
-        heard += u64::from(silent < silent_before);
-        silent_before = silent;
-        if heard >= 2 { Ok(()) } else { Err(format!("heard {heard} times")) }
-    })
-    .expect("alives go on");
-}
-
 #[test]
 fn an_org_made_with_openssl_joins_loses_a_revoked_member_and_renews_another_without_a_gap() {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,7 +169,7 @@ fn an_org_made_with_openssl_joins_loses_a_revoked_member_and_renews_another_with
         log.lines().any(is_renewal).then_some(()).ok_or_else(|| "its log has none".to_owned())
     })
     .expect("the renewal arrives");
-    hear_twice(&cluster, "peer0", "peer1");
+    cluster.wait_for_alives("peer0", "peer1", 2, DEADLINE).expect("alives go on");
 
     submit(&cluster, "after revocation and renewal\n");
     cluster.wait_for_height(&left, "trade", 3, DEADLINE).expect("both go on");

@@ -1,7 +1,16 @@
 //! A stop is clean and announced; what was acknowledged before is there afterwards.
 
-use crate::{DEADLINE, Network};
+use crate::{DEADLINE, Network, numbered_lines};
+use ledgercast_tests::load::Load;
 use ledgercast_tests::wait::wait_for;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A stop waits for commits under way and for sessions to close; the transport alone may take three seconds.
+const STOP_BOUND: Duration = Duration::from_secs(10);
+
+/// Hex digits of a line of the load: blocks of many frames.
+const LINE_DIGITS: usize = 40_000;
 
 #[test]
 fn a_stopped_peer_says_good_bye_and_resumes_where_it_was() {
@@ -31,4 +40,44 @@ fn a_stopped_peer_says_good_bye_and_resumes_where_it_was() {
     let again = network.cluster.wait_for_height(&peers, "trade", height, DEADLINE).expect("one height again");
     assert_eq!(again, (height, tip), "nothing lost, nothing delivered twice");
     network.cluster.wait_for_members(&peers, DEADLINE).expect("it is a member again");
+}
+
+/// R4
+#[test]
+fn a_peer_that_is_stopped_at_any_moment_ends_in_time_and_loses_nothing() {
+    let mut network = Network::start(&[]);
+    let wanderer = "peer1.org1";
+    let lines = numbered_lines();
+    let lines = Arc::new(move |number| {
+        let mut line = lines(number);
+        line.pop();
+        line.resize(LINE_DIGITS, b'0');
+        line.push(b'\n');
+        line
+    });
+    // Somebody to dial in vain.
+    network.cluster.kill("peer1.org2").expect("killed");
+    let load = Load::start(&network.cluster, "trade", "org1", lines, 60.0).expect("a client submits");
+
+    for round in 0..6 {
+        // At the tip, commits are under way when it stops; right after a start, dials and what it missed.
+        if round % 2 == 0 {
+            let ordered = network.cluster.height(network.cluster.orderer(), "trade").expect("it answers");
+            let wanderers = [wanderer.to_owned()];
+            network.cluster.wait_for_height(&wanderers, "trade", ordered, DEADLINE).expect("it follows");
+        }
+        let asked = Instant::now();
+        let status = network.cluster.stop(wanderer).expect("it stops in time");
+        assert!(asked.elapsed() < STOP_BOUND, "round {round}: it took {:?}", asked.elapsed());
+        assert!(status.success(), "round {round}: it ended with {status}");
+        network.cluster.start(wanderer).expect("it starts again");
+    }
+
+    load.stop().expect("all lines are answered");
+    network.cluster.start("peer1.org2").expect("it starts");
+    let ordered = network.cluster.height(network.cluster.orderer(), "trade").expect("it answers");
+    let peers = network.cluster.peers_on("trade");
+    network.cluster.wait_for_height(&peers, "trade", ordered, DEADLINE).expect("all peers at one tip");
+    let view = network.cluster.channel(wanderer, "trade").expect("it answers").expect("it has joined");
+    assert!(view["failure"].is_null(), "{view}");
 }

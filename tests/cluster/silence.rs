@@ -1,5 +1,4 @@
-//! A silent peer is evicted by all others after the expiry and not before, returns and catches up, and evicts
-//! nobody.
+//! Silent peers are evicted by all others after the expiry and not before, return, catch up and evict nobody.
 
 use crate::{DEADLINE, Network};
 use ledgercast_tests::wait::wait_for;
@@ -22,7 +21,7 @@ const FAST: [(&str, &str); 8] = [
 const EXPIRY: Duration = Duration::from_secs(5);
 
 /// The evictions in a JSON log: whom, and the text of how long it had been silent.
-fn evictions(log: &Path) -> Vec<(String, String)> {
+pub(crate) fn evictions(log: &Path) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(log).expect("a log");
     text.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -35,64 +34,72 @@ fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn state(network: &Network, peer: &str, other: &str) -> Result<String, String> {
-    let view = network.cluster.member(peer, other)?;
-    Ok(view.map_or_else(|| "unknown".to_owned(), |view| text_of(&view["state"])))
+/// Waits until each of these peers says that each of those members is in a state.
+fn wait_for_state(network: &Network, peers: &[&String], members: &[&str], expected: &str) {
+    for (peer, member) in peers.iter().flat_map(|peer| members.iter().map(move |member| (peer, member))) {
+        wait_for(&format!("{peer} to say {expected} of {member}"), DEADLINE, || {
+            let view = network.cluster.member(peer, member)?;
+            match view.map_or_else(|| "unknown".to_owned(), |view| text_of(&view["state"])) {
+                state if state == expected => Ok(()),
+                state => Err(format!("it is {state}")),
+            }
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
+/// M6
 #[test]
-fn a_silent_peer_is_evicted_after_the_expiry_and_returns_without_evicting_anybody() {
+fn two_silent_peers_of_six_are_evicted_after_the_expiry_and_return_without_evicting_anybody() {
     let mut network = Network::start(&FAST);
-    let silent = "peer1.org2";
-    let others: Vec<String> = network.cluster.peers().into_iter().filter(|peer| peer != silent).collect();
+    // All of the org that everybody else shares a channel with.
+    let silent = ["peer0.org2", "peer1.org2"];
+    let peers = network.cluster.peers();
+    let others: Vec<&String> = peers.iter().filter(|peer| !silent.contains(&peer.as_str())).collect();
     let client = network.cluster.user("org1", "client");
     let input = network.cluster.folder().join("lines.txt");
     std::fs::write(&input, "before\n").expect("write");
     let input = input.display().to_string();
     client.json_lines(&["submit", "trade", "--lines", "--wait", &input]).expect("accepted");
 
-    network.cluster.process(silent).expect("it runs").pause().expect("SIGSTOP");
-    let paused_at = Instant::now();
-    for peer in &others {
-        wait_for(&format!("{peer} to evict {silent}"), DEADLINE, || {
-            match state(&network, peer, silent)?.as_str() {
-                "evicted" => Ok(()),
-                other => Err(format!("it is {other}")),
-            }
-        })
-        .expect("evicted");
+    for peer in silent {
+        network.cluster.process(peer).expect("it runs").pause().expect("SIGSTOP");
     }
+    let paused_at = Instant::now();
+    wait_for_state(&network, &others, &silent, "evicted");
     let evicted_after = paused_at.elapsed();
     // Its last alive may be one interval older than the pause.
     assert!(evicted_after > EXPIRY - Duration::from_secs(1), "evicted too early, after {evicted_after:?}");
     std::fs::write(&input, "meanwhile\n").expect("write");
-    client.json_lines(&["submit", "trade", "--lines", "--wait", &input]).expect("accepted without it");
+    client.json_lines(&["submit", "trade", "--lines", "--wait", &input]).expect("accepted without them");
 
-    network.cluster.process(silent).expect("it runs").resume().expect("SIGCONT");
-    for peer in &others {
-        wait_for(&format!("{peer} to have {silent} back"), DEADLINE, || {
-            match state(&network, peer, silent)?.as_str() {
-                "alive" => Ok(()),
-                other => Err(format!("it is {other}")),
-            }
-        })
-        .expect("returned");
+    for peer in silent {
+        network.cluster.process(peer).expect("it runs").resume().expect("SIGCONT");
     }
+    wait_for_state(&network, &others, &silent, "alive");
     let on_trade = network.cluster.peers_on("trade");
-    network.cluster.wait_for_height(&on_trade, "trade", 3, DEADLINE).expect("it catches up");
+    network.cluster.wait_for_height(&on_trade, "trade", 3, DEADLINE).expect("they catch up");
 
-    let short = network.cluster.node(silent).member[..8].to_owned();
-    for peer in &others {
+    let shorts = silent.map(|peer| network.cluster.node(peer).member[..8].to_owned());
+    for peer in others {
         let evictions = evictions(&network.cluster.log(peer));
-        assert!(evictions.iter().all(|(whom, _)| *whom == short), "{peer} evicted others: {evictions:?}");
-        let (_, silent_for) = evictions.first().expect("its log says so");
-        let seconds: f64 = silent_for.trim_end_matches('s').parse().expect("seconds");
-        assert!(seconds >= EXPIRY.as_secs_f64(), "{peer} evicted after {silent_for}");
+        assert!(
+            evictions.iter().all(|(whom, _)| shorts.contains(whom)),
+            "{peer} evicted others: {evictions:?}"
+        );
+        for short in &shorts {
+            let (_, silent_for) = evictions.iter().find(|(whom, _)| whom == short).expect("its log says so");
+            let seconds: f64 = silent_for.trim_end_matches('s').parse().expect("seconds");
+            assert!(seconds >= EXPIRY.as_secs_f64(), "{peer} evicted after {silent_for}");
+        }
     }
-    let own = evictions(&network.cluster.log(silent));
-    assert!(own.is_empty(), "the paused peer evicted others for its own pause: {own:?}");
+    for peer in silent {
+        let own = evictions(&network.cluster.log(peer));
+        assert!(own.is_empty(), "{peer} evicted others for its own pause: {own:?}");
+    }
 }
 
+/// L4
 #[test]
 fn a_killed_leader_is_followed_by_another() {
     let mut network = Network::start(&FAST);

@@ -322,17 +322,46 @@ impl Cluster {
     /// Who lacked whom.
     pub fn wait_for_members(&self, peers: &[String], deadline: Duration) -> Result<(), String> {
         wait_for("everybody to see everybody", deadline, || {
-            for peer in peers {
-                for other in peers.iter().filter(|other| *other != peer) {
-                    let view = self.member(peer, other)?;
-                    let is_there =
-                        view.is_some_and(|it| it["state"] == "alive" && it["is_connected"] == true);
-                    if !is_there {
-                        return Err(format!("{peer} does not see {other}"));
-                    }
-                }
+            peers.iter().try_for_each(|other| self.is_seen_by_all(peers, other))
+        })
+    }
+
+    /// Waits until each of these peers has another node alive in its view and a session with it.
+    ///
+    /// # Errors
+    /// Who lacked it.
+    pub fn wait_for_member(&self, peers: &[String], other: &str, deadline: Duration) -> Result<(), String> {
+        wait_for(&format!("all to see {other}"), deadline, || self.is_seen_by_all(peers, other))
+    }
+
+    fn is_seen_by_all(&self, peers: &[String], other: &str) -> Result<(), String> {
+        for peer in peers.iter().filter(|peer| *peer != other) {
+            let view = self.member(peer, other)?;
+            if !view.is_some_and(|it| it["state"] == "alive" && it["is_connected"] == true) {
+                return Err(format!("{peer} does not see {other}"));
             }
-            Ok(())
+        }
+        Ok(())
+    }
+
+    /// Waits until a peer has had so many more alives of another one: its silence begins anew with each.
+    ///
+    /// # Errors
+    /// How many it had.
+    pub fn wait_for_alives(
+        &self,
+        peer: &str,
+        other: &str,
+        count: usize,
+        deadline: Duration,
+    ) -> Result<(), String> {
+        let (mut silent_before, mut heard) = (0, 0);
+        wait_for(&format!("{peer} to hear {other} {count} times"), deadline, || {
+            let view = self.member(peer, other)?.ok_or_else(|| "it is unknown".to_owned())?;
+            let silent = view["silent_ms"].as_u64().unwrap_or_default();
+            heard += usize::from(silent < silent_before);
+            silent_before = silent;
+            if heard >= count { Ok(()) } else { Err(format!("heard {heard} times")) }
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{assert_none, sources, workspace};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// "A5" and the like.
 fn is_code(word: &str) -> bool {
@@ -15,11 +16,19 @@ fn codes(text: &str) -> Vec<&str> {
     text.split([' ', ',', ':']).map(str::trim).take_while(|word| word.is_empty() || is_code(word)).collect()
 }
 
+/// How the list calls a file of tests: by its path below `tests/scenarios`, or `cluster/` and its name.
+fn name_in_list(path: &Path) -> Option<String> {
+    let tests = path.strip_prefix("tests").ok()?;
+    let file =
+        tests.strip_prefix("scenarios").ok().or_else(|| tests.starts_with("cluster").then_some(tests))?;
+    Some(file.to_string_lossy().into_owned())
+}
+
 /// The codes that open the doc line of a test, and the tests' names with their files.
 fn tested() -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut found, mut names) = (BTreeSet::new(), BTreeSet::new());
-    for (path, text) in sources().into_iter().filter(|(path, _)| path.starts_with("tests/scenarios")) {
-        let file = path.file_name().expect("a name").to_string_lossy().into_owned();
+    for (path, text) in sources() {
+        let Some(file) = name_in_list(&path) else { continue };
         let mut doc: Vec<&str> = Vec::new();
         for line in text.lines() {
             if let Some(comment) = line.strip_prefix("/// ") {

@@ -1,0 +1,34 @@
+//! Asks everybody for its own alive many thousand times a second.
+
+use super::{Crime, Scene, Sending};
+use ledgercast_protocol::wire::Message;
+use serde_json::{Value, json};
+
+/// Questions in each session and call: twenty times as many a second.
+const QUESTIONS: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Flood {
+    sent: u64,
+    sessions_lost: u64,
+}
+
+impl Crime for Flood {
+    fn act(&mut self, scene: &Scene) -> Vec<Sending> {
+        let known = scene.sessions.iter().filter(|(_, member)| member.is_some());
+        let question = Message::WantAlives(vec![scene.member]);
+        let sendings: Vec<Sending> = known
+            .flat_map(|(session, _)| (0..QUESTIONS).map(|_| Sending::message(*session, &question)))
+            .collect();
+        self.sent += sendings.len() as u64;
+        sendings
+    }
+
+    fn lost(&mut self, _: ledgercast_protocol::types::SessionId) {
+        self.sessions_lost += 1;
+    }
+
+    fn report(&self) -> Value {
+        json!({ "sent": self.sent, "sessions_lost": self.sessions_lost })
+    }
+}
