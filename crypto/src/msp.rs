@@ -129,17 +129,28 @@ pub fn load_roots(directory: &Path, name: &str) -> Result<OrgRoots, MspError> {
         return Err(MspError::Nothing { folder: directory.join("cacerts"), wanted: "a root CA certificate" });
     }
     let intermediates = certificates_in(&directory.join("intermediatecerts"))?;
-    let (mut tls_roots, mut crls) = (Vec::new(), Vec::new());
+    let mut tls_roots = Vec::new();
     for file in files_in(&directory.join("tlscacerts"))? {
         tls_roots.extend(tls_certificates(&file)?);
     }
-    for file in files_in(&directory.join("crls"))? {
-        let lists = RevocationList::all_from_pem(&read_public(&file)?);
-        crls.extend(lists.map_err(|error| MspError::Revocation { file, error })?);
-    }
+    let crls = load_lists(&directory.join("crls"))?;
     let roots = OrgRoots { name: name.to_owned(), roots, intermediates, tls_roots, crls };
     Roster::try_new([roots.clone()]).map_err(MspError::Roots)?;
     Ok(roots)
+}
+
+/// Reads the revocation lists of a folder, whoever signed them; a folder that is not there has none.
+///
+/// # Errors
+///
+/// [`MspError`], with the file and the cure.
+pub fn load_lists(folder: &Path) -> Result<Vec<RevocationList>, MspError> {
+    let mut lists = Vec::new();
+    for file in files_in(folder)? {
+        let found = RevocationList::all_from_pem(&read_public(&file)?);
+        lists.extend(found.map_err(|error| MspError::Revocation { file, error })?);
+    }
+    Ok(lists)
 }
 
 /// The one file of a member's folder that holds its certificate, for a renewal.

@@ -18,6 +18,7 @@ mod liars;
 mod openssl;
 mod refusals;
 mod rejoin;
+mod revocation;
 mod shutdown;
 mod silence;
 

@@ -146,8 +146,8 @@ fn run_revoke(revoke: &Revoke, output: &mut Output) -> Result<(), Failure> {
     });
     output.line(&value, || {
         format!(
-            "list {} of {:?} revokes {} in all; copy {} into msp/crls/ of one running peer of the org and of \
-             each orderer",
+            "list {} of {:?} revokes {} in all; copy {} into msp/crls/ of one running peer of the org, and \
+             into crls/ of each orderer",
             list.number(),
             list.issuer(),
             list.revoked_count(),

@@ -33,7 +33,7 @@ pub(super) fn places(section: &'static str, keys: &[(&'static str, usize)]) -> R
     }
 }
 
-/// A time-out that a living other side can keep, and that ends.
+/// A time-out that a living other side can keep, or a pause between two looks, that ends.
 pub(super) fn timeout(section: &'static str, key: &'static str, time: Duration) -> Result<(), WrongValue> {
     const TIMEOUT_MIN: Duration = Duration::from_millis(10);
     const TIMEOUT_MAX: Duration = Duration::from_secs(3600);

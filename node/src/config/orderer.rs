@@ -12,6 +12,7 @@ use ledgercast_protocol::ordering;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The whole file.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -40,6 +41,8 @@ impl ConfigFile for OrdererFile {
         &["orderer", "ordering", "feed", "verification", "api", "operations", "store", "log"];
 
     fn check(&self) -> Result<(), WrongValue> {
+        let interval = self.orderer.revocation_check_interval.get();
+        check::timeout("orderer", "revocation_check_interval", interval)?;
         self.verification.check()?;
         self.api.check()?;
         sections::operations(&self.operations.limits())?;
@@ -54,13 +57,22 @@ impl ConfigFile for OrdererFile {
 pub struct OrdererSection {
     /// Folder of the identity; its key signs headers.
     pub msp: PathBuf,
+    /// Folder of revocation lists of the channels' orgs, beside its own in the identity's folder.
+    pub revocations: PathBuf,
+    /// How often both folders are looked at for new lists.
+    pub revocation_check_interval: HumanDuration,
     /// Whether it only follows.
     pub follow: bool,
 }
 
 impl Default for OrdererSection {
     fn default() -> Self {
-        Self { msp: "msp".into(), follow: false }
+        Self {
+            msp: "msp".into(),
+            revocations: "crls".into(),
+            revocation_check_interval: HumanDuration::from(Duration::from_secs(10)),
+            follow: false,
+        }
     }
 }
 

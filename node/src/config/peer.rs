@@ -99,6 +99,7 @@ impl ConfigFile for PeerFile {
     fn check(&self) -> Result<(), WrongValue> {
         let limits = self.network.to_config();
         limits.check().map_err(|error| WrongValue::new("network", error.key(), error))?;
+        check::timeout("peer", "msp_check_interval", self.peer.msp_check_interval.get())?;
         self.verification.check()?;
         self.api.check()?;
         self.operations.check()?;

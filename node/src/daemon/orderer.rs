@@ -9,7 +9,7 @@ use crate::config::OrdererFile;
 use crate::failure::Failure;
 use crate::follower::{FollowerNode, FollowerSettings};
 use crate::logging;
-use crate::orderer::{OrdererNode, OrdererSettings};
+use crate::orderer::{OrdererNode, OrdererSettings, RevocationFolders};
 use ledgercast_crypto::Role;
 use ledgercast_crypto::msp::Msp;
 use std::sync::Arc;
@@ -57,6 +57,13 @@ async fn run_sequencer(loaded: Loaded<OrdererFile>, msp: Msp, log: Arc<dyn LogSp
         core: config.api.core_limits(),
         writes: config.store.limits(),
         store: loaded.store(&config.store)?,
+        revocations: RevocationFolders {
+            folders: [
+                loaded.path(&config.orderer.msp).join("crls"),
+                loaded.path(&config.orderer.revocations),
+            ],
+            interval: config.orderer.revocation_check_interval.get(),
+        },
     })
     .await
     .map_err(Failure::refused)?;

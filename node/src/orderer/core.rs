@@ -1,10 +1,12 @@
 //! The task that owns the sequencer: inputs in, outputs carried out, nothing awaited in between.
 
 use super::lookup::Lookup;
+use super::revocations::put_in_force;
 use crate::clock::Clock;
 use crate::committer::{Committer, Reports, Written};
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
+use ledgercast_crypto::RevocationList;
 use ledgercast_protocol::Monotonic;
 use ledgercast_protocol::channel::ChannelConfig;
 use ledgercast_protocol::ledger::VerifiedBlock;
@@ -78,6 +80,7 @@ enum Request {
     Check(Arc<ChannelConfig>, oneshot::Sender<Result<(), OpenError>>),
     Open(Box<OpenChannel>, oneshot::Sender<Result<(), OpenError>>),
     Close(ChannelId, oneshot::Sender<bool>),
+    Revoke(Vec<RevocationList>, oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
 }
 
@@ -143,6 +146,11 @@ impl CoreHandle {
     /// Says whether the channel was open; returns when nothing more will be written to it.
     pub(super) async fn close(&self, channel: ChannelId) -> Result<bool, Stopped> {
         self.ask(|answer| Request::Close(channel, answer)).await
+    }
+
+    /// Puts revocation lists in force; those that are known change nothing.
+    pub(super) async fn revoke(&self, lists: Vec<RevocationList>) -> Result<(), Stopped> {
+        self.ask(|answer| Request::Revoke(lists, answer)).await
     }
 
     pub(super) async fn snapshot(&self) -> Result<Snapshot, Stopped> {
@@ -312,6 +320,10 @@ impl Core {
                 let _ = answer.send(opened);
             }
             Request::Close(channel, answer) => self.close(channel, answer),
+            Request::Revoke(lists, answer) => {
+                lists.into_iter().for_each(|list| put_in_force(&mut self.sequencer, list));
+                let _ = answer.send(());
+            }
             Request::Snapshot(answer) => {
                 let channels = self.sequencer.statuses().collect();
                 let _ = answer.send(Snapshot { channels, counters: self.counters.clone() });

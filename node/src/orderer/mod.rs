@@ -13,11 +13,13 @@
 mod core;
 mod lookup;
 mod recovery;
+mod revocations;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use self::core::{CoreLimits, Counters, Snapshot, Stopped};
+pub use self::revocations::RevocationFolders;
 
 use self::core::{Core, CoreHandle, Threads};
 use crate::api::grpc::{ChannelTable, SharedTable};
@@ -56,6 +58,8 @@ pub struct OrdererSettings {
     pub writes: WriteLimits,
     /// Where blocks are kept.
     pub store: Arc<dyn BlockStore>,
+    /// Where revocation lists come from.
+    pub revocations: RevocationFolders,
 }
 
 /// Why an orderer does not start; nothing is left running.
@@ -123,16 +127,28 @@ impl OrdererNode {
     /// # Errors
     /// [`OrdererError`] names the cause; nothing is left running.
     pub async fn start(settings: OrdererSettings) -> Result<Arc<Self>, OrdererError> {
-        let OrdererSettings { msp, ordering, verify_threads, verify_queue_max, core, writes, store } =
-            settings;
+        let OrdererSettings {
+            msp,
+            ordering,
+            verify_threads,
+            verify_queue_max,
+            core,
+            writes,
+            store,
+            revocations,
+        } = settings;
         let clock = Clock::start();
         let identity = msp.identity(clock.now().wall.as_seconds())?;
         identity.require_role(Role::Orderer).map_err(OrdererError::Role)?;
         let nonces_max = ordering.nonces_max;
-        let (sequencer, channels) = {
+        let (mut sequencer, channels) = {
             let store = Arc::clone(&store);
             blocking(move || recovery::recover(ordering, msp.all_keys(), store.as_ref())).await?
         };
+        let folders = revocations.clone();
+        for list in blocking(move || folders.load()).await? {
+            revocations::put_in_force(&mut sequencer, list);
+        }
         let heights =
             channels.iter().map(|(held, _)| (held.genesis.channel(), held.height.as_u64())).collect();
         let table = ChannelTable::new(channels.into_iter().map(|(held, configs)| (held.name, configs)));
@@ -150,6 +166,13 @@ impl OrdererNode {
             // However the core ends, everything else is to end as well.
             let _guard = guard;
             core.run(core_stop).await;
+        });
+        let (watcher, watch_stop) = (handle.clone(), stop.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = watch_stop.cancelled() => {}
+                () = revocations.watch(watcher) => {}
+            }
         });
         Ok(Arc::new(Self {
             core: handle,

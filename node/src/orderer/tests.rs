@@ -10,6 +10,7 @@ use ledgercast_protocol::store::suite::{Chain, Creator};
 use ledgercast_protocol::store::{EnvelopePosition, MemoryStore, MetaKey, StoredChannel};
 use ledgercast_protocol::types::{BlockNumber, Height};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Condvar;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -62,6 +63,10 @@ impl Bench {
             core: CoreLimits::default(),
             writes: WriteLimits::default(),
             store: Arc::clone(self) as Arc<dyn BlockStore>,
+            revocations: RevocationFolders {
+                folders: ["no/such/folder", "nor/this"].map(PathBuf::from),
+                interval: Duration::from_secs(10),
+            },
         })
         .await
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::PublicKey;
-use ledgercast_crypto::{OrgRoots, Roster, RosterError};
+use ledgercast_crypto::{OrgRoots, RevocationList, Roster, RosterError};
 use prost::Message as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const ANCHORS_PER_ORG_MAX: usize = 16;
 const UNITS_PER_ORG_MAX: usize = 16;
 
 /// A checked channel config.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChannelConfig {
     channel: ChannelId,
     number: u64,
@@ -264,6 +264,16 @@ impl ChannelConfig {
     /// The organisation with this id.
     pub fn org(&self, id: OrgId) -> Option<&Org> {
         self.orgs.iter().find(|org| org.id == id)
+    }
+
+    /// The same config, by whose roster what these lists name is refused as well. Lists that no CA of it has
+    /// signed do nothing; of several of one CA the highest number counts.
+    pub fn revoking(&self, lists: &[RevocationList]) -> Self {
+        let mut roster = (*self.roster).clone();
+        for list in lists {
+            let _ = roster.revoke(list);
+        }
+        Self { roster: Arc::new(roster), ..self.clone() }
     }
 
     /// The organisations' CA roots, for judging their members' certificates.

@@ -12,8 +12,9 @@ use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, Height};
 use crate::wire::CertificateChain;
 use bytes::Bytes;
+use ledgercast_crypto::RevocationList;
 use ledgercast_crypto::digest::Digest;
-use ledgercast_crypto::keys::SecretKey;
+use ledgercast_crypto::keys::{PublicKey, SecretKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -65,11 +66,14 @@ pub(super) struct Context<'a> {
     pub(super) now: Now,
     pub(super) config: &'a Config,
     pub(super) keys: &'a [SecretKey],
+    pub(super) revocations: &'a [RevocationList],
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
     config: Arc<ChannelConfig>,
+    /// The config in force with what is revoked now: by this one envelopes are judged.
+    judging_config: Arc<ChannelConfig>,
     /// Which orderer of the config this one is, and which of its keys that says; none: it is halted.
     signer: Option<OwnKey>,
     /// The newest block made, durable or not.
@@ -135,6 +139,7 @@ impl Line {
             Err(cause) => (None, Some(cause)),
         };
         Self {
+            judging_config: Arc::clone(&config),
             config,
             signer,
             tip,
@@ -150,6 +155,17 @@ impl Line {
             load: Load::default(),
             halted,
         }
+    }
+
+    /// From now on envelopes are judged with these lists beside the config. What was found right before stays
+    /// so.
+    pub(super) fn revoke(&mut self, lists: &[RevocationList]) {
+        self.judging_config = Arc::new(self.config.revoking(lists));
+    }
+
+    /// The CA by which this channel knows a list, if any.
+    pub(super) fn signer_of(&self, list: &RevocationList) -> Option<PublicKey> {
+        self.config.roster().signer_of(list).ok().map(|owner| owner.signer)
     }
 
     pub(super) fn load(&self) -> Load {
@@ -187,7 +203,7 @@ impl Line {
             envelope: envelope.clone(),
             bytes: bytes.len(),
             creator: creator.clone(),
-            config: Arc::clone(&self.config),
+            config: Arc::clone(&self.judging_config),
             at: context.now.wall.as_seconds(),
         }));
         let waiting = Waiting { tickets: vec![ticket], bytes: held_bytes };
@@ -444,6 +460,7 @@ impl Line {
         out: &mut Vec<Output>,
     ) {
         self.config = Arc::clone(&next);
+        self.revoke(context.revocations);
         out.push(Output::ConfigChanged { number, config: Arc::clone(&next) });
         match OwnKey::alone(&next, context.keys) {
             Ok(signer) => self.signer = Some(signer),
@@ -467,7 +484,7 @@ impl Line {
         out: &mut Vec<Output>,
     ) {
         let bytes = envelope.encode().len();
-        let (config, at) = (Arc::clone(&self.config), context.now.wall.as_seconds());
+        let (config, at) = (Arc::clone(&self.judging_config), context.now.wall.as_seconds());
         out.push(Output::Verify(EnvelopeJob { digest, envelope, bytes, creator, config, at }));
     }
 

@@ -6,6 +6,8 @@
 //! the creator (the certificate's fingerprint) has its nonce. A block is cut at a count, before a number of
 //! bytes, or a time after its first envelope; a larger envelope gets a block of its own. A submission is
 //! acknowledged when its block is durable; the same envelope again gets the same answer, after a restart too.
+//! Whom a revocation list names submits nothing more and signs no updates; the lists are the operator's, as
+//! the chain does not carry them. What was right before stays in its place.
 //! A config update gets a block of its own, certified under the config before it; what waits behind it is
 //! judged anew under the new one. Without a key that the new config names, the channel is ordered no more: it
 //! is halted, after a restart too, until the key is there.
@@ -40,6 +42,7 @@ use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, ChannelId, Height};
 use crate::wire::CertificateChain;
 use bytes::Bytes;
+use ledgercast_crypto::RevocationList;
 use ledgercast_crypto::keys::SecretKey;
 use line::{Context, Line, OwnKey, SUBMISSION_BYTES, held_bytes};
 use std::collections::BTreeMap;
@@ -220,6 +223,8 @@ pub struct Status {
 pub struct Sequencer {
     config: Config,
     keys: Vec<SecretKey>,
+    /// The newest of each CA that was given.
+    revocations: Vec<RevocationList>,
     lines: BTreeMap<ChannelId, Line>,
 }
 
@@ -251,7 +256,7 @@ impl Ticket {
 impl Sequencer {
     /// Orders for no channel yet; of `keys` that one signs headers which a channel's config names.
     pub fn new(config: Config, keys: Vec<SecretKey>) -> Self {
-        Self { config, keys, lines: BTreeMap::new() }
+        Self { config, keys, revocations: Vec::new(), lines: BTreeMap::new() }
     }
 
     /// Takes up a channel where its chain ends. When an update has brought a config under which this orderer
@@ -269,8 +274,30 @@ impl Sequencer {
             checked => checked?,
         }
         let signer = OwnKey::alone(&open.config, &self.keys);
-        self.lines.insert(channel, Line::new(open.config, signer, open.tip, open.nonces));
+        let mut line = Line::new(open.config, signer, open.tip, open.nonces);
+        line.revoke(&self.revocations);
+        self.lines.insert(channel, line);
         Ok(())
+    }
+
+    /// Puts a revocation list in force for every channel that knows its CA, those that are opened later too:
+    /// whom it names submits nothing more and signs no config updates. Says for how many channels; `None`
+    /// when the list was given before. An older list than the one in force changes nothing.
+    pub fn revoke(&mut self, list: RevocationList) -> Option<usize> {
+        if self.revocations.iter().any(|held| held.fingerprint() == list.fingerprint()) {
+            return None;
+        }
+        let signer = |list: &RevocationList| self.lines.values().find_map(|line| line.signer_of(list));
+        let of_the_same =
+            |held: &RevocationList| held.issuer() == list.issuer() && signer(held) == signer(&list);
+        // Numbers count up: what a newer list of the CA replaces need not be kept.
+        let kept = self.revocations.iter().filter(|held| !of_the_same(held) || !list.is_newer_than(held));
+        let kept = kept.cloned().collect();
+        let channels = self.lines.values().filter(|line| line.signer_of(&list).is_some()).count();
+        self.revocations = kept;
+        self.revocations.push(list);
+        self.lines.values_mut().for_each(|line| line.revoke(&self.revocations));
+        Some(channels)
     }
 
     /// Whether this orderer can take up a channel of this config.
@@ -330,9 +357,9 @@ impl Sequencer {
     }
 
     fn step(&mut self, now: Now, channel: ChannelId, step: impl FnOnce(&mut Line, &Context<'_>)) {
-        let Self { config, keys, lines } = self;
+        let Self { config, keys, revocations, lines } = self;
         if let Some(line) = lines.get_mut(&channel) {
-            step(line, &Context { now, config, keys });
+            step(line, &Context { now, config, keys, revocations });
         }
     }
 

@@ -5,6 +5,7 @@ mod cutting;
 mod failure;
 mod idempotence;
 mod refusals;
+mod revocation;
 mod updates;
 
 use super::{
