@@ -2,7 +2,6 @@
 
 use super::Channel;
 use super::assembly::frame_bytes;
-use super::proving::StashedFrame;
 use super::step::Step;
 use super::window::{Slot, SlotBody};
 use crate::channel::{ChannelConfig, UpdateError};
@@ -24,17 +23,14 @@ impl Channel {
         from: MemberId,
         header_hash: Digest,
         index: u32,
-        payload: &Bytes,
+        payload: &[u8],
     ) {
         if let Some(number) = self.window.number_of(header_hash) {
             self.add_frame(step, number, from, index, payload);
         } else if self.serving.is_recent(header_hash) {
             self.count_duplicate(None, payload.len());
-        } else {
-            let frame = StashedFrame { from, index, payload: payload.clone() };
-            if !self.proving.keep_frame(header_hash, frame) {
-                step.refuse("body_frame", "frame_unasked", Some(from));
-            }
+        } else if !self.proving.keep_frame(header_hash, from, index, payload) {
+            step.refuse("body_frame", "frame_unasked", Some(from));
         }
     }
 

@@ -190,8 +190,8 @@ impl Channel {
         for push in entry.pushes {
             self.open_push(step, header, &push);
         }
-        for frame in entry.frames {
-            self.add_frame(step, header.number(), frame.from, frame.index, &frame.payload);
+        for ((from, index), payload) in entry.frames {
+            self.add_frame(step, header.number(), from, index, &payload);
         }
     }
 }

@@ -10,6 +10,9 @@ use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use std::collections::BTreeMap;
 
+/// What a stashed frame is taken to cost beside its bytes (guess: a map's entry and an allocation).
+pub(super) const FRAME_OVERHEAD_BYTES: usize = 128;
+
 #[derive(Debug)]
 pub(super) struct Proving {
     entries: BTreeMap<Digest, Entry>,
@@ -28,7 +31,8 @@ pub(super) struct Entry {
     sources: Vec<Source>,
     pub(super) is_history: bool,
     pub(super) pushes: Vec<OpenedPush>,
-    pub(super) frames: Vec<StashedFrame>,
+    /// By sender and index: each sender's own, as long as nobody knows which one is right.
+    pub(super) frames: BTreeMap<(MemberId, u32), Bytes>,
 }
 
 /// A push whose header is not proven yet.
@@ -37,14 +41,6 @@ pub(super) struct OpenedPush {
     pub(super) from: MemberId,
     pub(super) relay_set: Digest,
     pub(super) children: Vec<MemberId>,
-}
-
-/// A frame of a body whose header is not proven yet.
-#[derive(Debug)]
-pub(super) struct StashedFrame {
-    pub(super) from: MemberId,
-    pub(super) index: u32,
-    pub(super) payload: Bytes,
 }
 
 impl Proving {
@@ -85,7 +81,7 @@ impl Proving {
             sources: Vec::new(),
             is_history,
             pushes: Vec::new(),
-            frames: Vec::new(),
+            frames: BTreeMap::new(),
         });
         // Orderers are few: each of them may show its copy.
         let is_full = matches!(source, Source::Peer(_)) && entry.sources.len() >= self.copies_max;
@@ -107,22 +103,30 @@ impl Proving {
         }
     }
 
-    /// Keeps a frame until its header is proven; `false` when nobody opened it, or there is no room.
-    pub(super) fn keep_frame(&mut self, header_hash: Digest, frame: StashedFrame) -> bool {
+    /// Keeps a copy of a frame until its header is proven; the frame itself would hold all that its sender
+    /// put around it. `false` when nobody opened it, it came before, or there is no room.
+    pub(super) fn keep_frame(
+        &mut self,
+        header_hash: Digest,
+        from: MemberId,
+        index: u32,
+        payload: &[u8],
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(&header_hash) else {
             return false;
         };
-        let bytes = frame.payload.len();
-        let of_member = self.stash_bytes_by.entry(frame.from).or_default();
-        if entry.pushes.iter().all(|it| it.from != frame.from)
+        let bytes = frame_cost(payload);
+        let of_member = self.stash_bytes_by.get(&from).copied().unwrap_or_default();
+        if entry.pushes.iter().all(|it| it.from != from)
+            || entry.frames.contains_key(&(from, index))
             || self.stash_bytes + bytes > self.stash_bytes_max
-            || *of_member + bytes > self.stash_bytes_per_member
+            || of_member + bytes > self.stash_bytes_per_member
         {
             return false;
         }
-        *of_member += bytes;
+        *self.stash_bytes_by.entry(from).or_default() += bytes;
         self.stash_bytes += bytes;
-        entry.frames.push(frame);
+        entry.frames.insert((from, index), Bytes::copy_from_slice(payload));
         true
     }
 
@@ -132,8 +136,8 @@ impl Proving {
         for source in &entry.sources {
             self.release(*source);
         }
-        for frame in &entry.frames {
-            self.release_frame(frame);
+        for ((from, _), payload) in &entry.frames {
+            self.release_frame(*from, payload);
         }
         Some(entry)
     }
@@ -153,20 +157,19 @@ impl Proving {
 
     /// Forgets all copies of a source: one of them was false. What only it has sent goes with them.
     pub(super) fn forget_source(&mut self, source: Source) {
-        for (header_hash, entry) in std::mem::take(&mut self.entries) {
-            let mut entry = entry;
-            if entry.sources.contains(&source) {
-                entry.sources.retain(|it| *it != source);
-                entry.pushes.retain(|it| Source::Peer(it.from) != source);
-                let (gone, kept) =
-                    entry.frames.into_iter().partition(|it: &StashedFrame| Source::Peer(it.from) == source);
-                entry.frames = kept;
-                let gone: Vec<StashedFrame> = gone;
-                gone.iter().for_each(|frame| self.release_frame(frame));
-            }
-            if entry.sources.is_empty() {
-                entry.frames.iter().for_each(|frame| self.release_frame(frame));
-            } else {
+        for (header_hash, mut entry) in std::mem::take(&mut self.entries) {
+            entry.sources.retain(|it| *it != source);
+            entry.pushes.retain(|it| Source::Peer(it.from) != source);
+            let is_of_nobody = entry.sources.is_empty();
+            let is_gone = |from| is_of_nobody || Source::Peer(from) == source;
+            entry.frames.retain(|(from, _), payload| {
+                let is_gone = is_gone(*from);
+                if is_gone {
+                    self.release_frame(*from, payload);
+                }
+                !is_gone
+            });
+            if !is_of_nobody {
                 self.entries.insert(header_hash, entry);
             }
         }
@@ -182,14 +185,71 @@ impl Proving {
         }
     }
 
-    fn release_frame(&mut self, frame: &StashedFrame) {
-        let bytes = frame.payload.len();
+    fn release_frame(&mut self, from: MemberId, payload: &[u8]) {
+        let bytes = frame_cost(payload);
         self.stash_bytes = self.stash_bytes.saturating_sub(bytes);
-        if let Some(of_member) = self.stash_bytes_by.get_mut(&frame.from) {
+        if let Some(of_member) = self.stash_bytes_by.get_mut(&from) {
             *of_member = of_member.saturating_sub(bytes);
             if *of_member == 0 {
-                self.stash_bytes_by.remove(&frame.from);
+                self.stash_bytes_by.remove(&from);
             }
         }
+    }
+}
+
+fn frame_cost(payload: &[u8]) -> usize {
+    payload.len() + FRAME_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMBER: fn() -> MemberId = || MemberId::from_digest(Digest::of(b"somebody"));
+
+    fn header() -> Digest {
+        Digest::of(b"a header")
+    }
+
+    /// Under verification is one header, which a member has pushed.
+    fn with_a_push(settings: &Settings) -> Proving {
+        let mut proving = Proving::new(settings);
+        proving.admit(header(), Source::Peer(MEMBER()), false);
+        let push = OpenedPush { from: MEMBER(), relay_set: Digest::ZERO, children: Vec::new() };
+        proving.keep_push(header(), push);
+        proving
+    }
+
+    #[test]
+    fn a_stashed_frame_holds_nothing_of_what_came_around_it() {
+        let mut proving = with_a_push(&Settings::default());
+        let frame = Bytes::from(vec![7; 1_000_000]);
+
+        assert!(proving.keep_frame(header(), MEMBER(), 0, &frame.slice(10..11)));
+
+        assert!(frame.is_unique(), "a single byte of it holds a million");
+    }
+
+    #[test]
+    fn small_frames_are_bounded_in_number() {
+        let settings =
+            Settings { stash_bytes_per_member: 10 * (1 + FRAME_OVERHEAD_BYTES), ..Settings::default() };
+        let mut proving = with_a_push(&settings);
+
+        let kept = (0..100).filter(|index| proving.keep_frame(header(), MEMBER(), *index, b"x")).count();
+
+        assert_eq!(kept, 10);
+        proving.take(header());
+        assert_eq!((proving.stash_bytes(), proving.stash_bytes_by.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_frame_that_comes_again_takes_no_room() {
+        let mut proving = with_a_push(&Settings::default());
+
+        assert!(proving.keep_frame(header(), MEMBER(), 3, b"one"));
+        assert!(!proving.keep_frame(header(), MEMBER(), 3, b"another"));
+
+        assert_eq!(proving.stash_bytes() as usize, 3 + FRAME_OVERHEAD_BYTES);
     }
 }

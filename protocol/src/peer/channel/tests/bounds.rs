@@ -1,11 +1,15 @@
 //! Every bound, and what happens at it.
 
 use super::*;
+use crate::peer::channel::proving::FRAME_OVERHEAD_BYTES;
 use crate::types::BlockNumber;
 use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, Tip, WantBody, WantHeaders};
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
 use std::time::Duration;
+
+/// What a full frame counts as.
+const STASHED_FRAME_BYTES: usize = BODY_FRAME_BYTES + FRAME_OVERHEAD_BYTES;
 
 fn push(net: &Net, number: usize) -> ChannelMessage {
     let header = net.truth[number].header().certified().clone();
@@ -56,7 +60,7 @@ fn the_arena_takes_no_more_bodies_than_it_has_room_for() {
 
 #[test]
 fn frames_before_their_header_is_proven_are_stashed_within_bounds() {
-    let settings = Settings { stash_bytes_per_member: 2 * BODY_FRAME_BYTES, ..Settings::default() };
+    let settings = Settings { stash_bytes_per_member: 2 * STASHED_FRAME_BYTES, ..Settings::default() };
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(1, 3 * BODY_FRAME_BYTES);
     let ghost = net.add_ghost(0, 9, 0);
@@ -66,7 +70,7 @@ fn frames_before_their_header_is_proven_are_stashed_within_bounds() {
         net.say(ghost, 0, frame);
     }
 
-    assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 2 * BODY_FRAME_BYTES as u64);
+    assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 2 * STASHED_FRAME_BYTES as u64);
     assert!(net.nodes[0].refusals().contains("frame_unasked"));
     net.run_for(Duration::from_millis(10));
     let missing: Vec<ChannelMessage> = frames(&net, 1).split_off(2);
@@ -225,7 +229,7 @@ fn reads_for_questions_are_bounded() {
 
 #[test]
 fn the_stash_of_all_members_together_is_bounded() {
-    let settings = Settings { stash_bytes_max: 3 * BODY_FRAME_BYTES, ..Settings::default() };
+    let settings = Settings { stash_bytes_max: 3 * STASHED_FRAME_BYTES, ..Settings::default() };
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(1, 3 * BODY_FRAME_BYTES);
     for name in 8..10 {
@@ -236,7 +240,7 @@ fn the_stash_of_all_members_together_is_bounded() {
         }
     }
 
-    assert!(net.nodes[0].channel.payload_buffer_bytes() <= 3 * BODY_FRAME_BYTES as u64);
+    assert!(net.nodes[0].channel.payload_buffer_bytes() <= 3 * STASHED_FRAME_BYTES as u64);
     assert!(net.nodes[0].channel.payload_buffer_bytes() >= 2 * BODY_FRAME_BYTES as u64);
 }
 
