@@ -204,7 +204,7 @@ pub(crate) fn parse_der(der: &[u8]) -> Result<X509Certificate<'_>, CertificateEr
     }
 }
 
-fn decode(der: &Bytes, parsed: &X509Certificate<'_>) -> Result<Decoded, CertificateError> {
+fn decode(der: &[u8], parsed: &X509Certificate<'_>) -> Result<Decoded, CertificateError> {
     if parsed.version() != X509Version::V3 {
         return Err(CertificateError::Version { found: u64::from(parsed.version().0) + 1 });
     }
@@ -220,7 +220,8 @@ fn decode(der: &Bytes, parsed: &X509Certificate<'_>) -> Result<Decoded, Certific
     let has_ca_flag = parsed.basic_constraints().map_err(extension_error)?.is_some_and(|it| it.value.ca);
     let key_usage = parsed.key_usage().map_err(extension_error)?;
     Ok(Decoded {
-        der: der.clone(),
+        // A copy: a slice would keep the whole message that it came in.
+        der: Bytes::copy_from_slice(der),
         fingerprint: Digest::of(der),
         public_key: PublicKey::try_from(info.subject_public_key.data.as_ref())?,
         subject,

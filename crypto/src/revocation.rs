@@ -134,7 +134,8 @@ impl RevocationList {
                 .collect(),
             signed: Bytes::copy_from_slice(list.tbs_cert_list.as_ref()),
             signature: signature.map_err(|_| malformed("its signature has not 64 bytes".to_owned()))?,
-            der: der.clone(),
+            // A copy: a slice would keep the whole message that it came in.
+            der: Bytes::copy_from_slice(&der),
         };
         Ok(Self(Arc::new(decoded)))
     }

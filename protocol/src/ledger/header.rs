@@ -98,7 +98,8 @@ impl Header {
         Self { fields, bytes, hash }
     }
 
-    /// Decodes a header and checks its shape.
+    /// Decodes a header and checks its shape. Its bytes are copied: they are kept for long, and the frame that
+    /// they came in would be kept with them.
     ///
     /// # Errors
     /// [`HeaderError`] names the field that is wrong.
@@ -133,7 +134,7 @@ impl Header {
             timestamp: WallTime::from_millis(wire.timestamp_ms),
         };
         let hash = Digest::of(&bytes);
-        Ok(Self { fields, bytes, hash })
+        Ok(Self { fields, bytes: Bytes::copy_from_slice(&bytes), hash })
     }
 
     /// The fields.

@@ -278,3 +278,52 @@ impl Message {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite::{Chain, VALIDITY};
+    use crate::wire::ChannelLeave;
+    use ledgercast_crypto::SecretKey;
+    use ledgercast_crypto::issue::Authority;
+
+    fn leave() -> ChannelLeave {
+        let member = MemberId::from_digest(Digest::of(b"somebody"));
+        ChannelLeave { member, incarnation: Incarnation::from_millis(1), sequence: Sequence::new(1) }
+    }
+
+    #[test]
+    fn what_is_kept_for_long_holds_nothing_of_the_frame_that_it_came_in() {
+        let mut chain = Chain::new(1);
+        let header = chain.next(&[b"x"]).header().certified().clone();
+        let push = Push { header, relay_set: Digest::ZERO, children: Vec::new() };
+        let signed = Signed::sign(leave(), &[0; 32], &SecretKey::from_seed([1; 32]));
+        let authority = Authority::reproducible(SecretKey::from_seed([2; 32]), "org", VALIDITY).unwrap();
+        let list = authority.revoke(&[], 1, VALIDITY).unwrap();
+        let channel = chain.channel();
+
+        for message in [
+            Message::Channel(channel, ChannelMessage::Push(push)),
+            Message::Channel(channel, ChannelMessage::Leave(signed)),
+            Message::Certificates(vec![chain.client().chain()]),
+            Message::Revocations(vec![list]),
+        ] {
+            let frame = message.encode();
+            let decoded = Message::decode(frame.clone()).unwrap();
+            assert!(frame.is_unique(), "{} holds it", decoded.kind());
+        }
+    }
+
+    #[test]
+    fn a_statement_that_is_longer_than_any_is_refused() {
+        let mut bytes = leave().encode().to_vec();
+        // An unknown field, as newer releases may add them: tag 100, length-delimited.
+        bytes.extend([0xa2, 0x06, 0x80, 0x08]);
+        bytes.extend([0; 1024]);
+        let signature = SecretKey::from_seed([1; 32]).sign(ChannelLeave::NAMESPACE, &[0; 32], &bytes);
+
+        let refused = Signed::<ChannelLeave>::decode(bytes.into(), signature);
+
+        assert!(matches!(refused, Err(DecodeError::Length { field: "statement", .. })), "{refused:?}");
+    }
+}

@@ -8,6 +8,9 @@ use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::signature::{Namespace, SignatureError};
 use ledgercast_crypto::{PublicKey, SecretKey, Signature};
 
+/// The longest statement that is decoded, in bytes (about 400 are needed, with the longest endpoint).
+const STATEMENT_BYTES_MAX: usize = 1024;
+
 /// What can be signed by a member.
 pub trait Statement: Clone + Sized {
     /// The namespace of its signatures; no signature is valid in two.
@@ -46,12 +49,17 @@ impl<T: Statement> Signed<T> {
         Self { statement, bytes, signature }
     }
 
-    /// Decodes the statement in these bytes.
+    /// Decodes the statement in these bytes. They are copied: they are kept for long, and the frame that they
+    /// came in would be kept with them.
     ///
     /// # Errors
     /// [`DecodeError`] names the field that is wrong.
     pub fn decode(bytes: Bytes, signature: Signature) -> Result<Self, DecodeError> {
-        Ok(Self { statement: T::decode(bytes.clone())?, bytes, signature })
+        if bytes.len() > STATEMENT_BYTES_MAX {
+            return Err(DecodeError::Length { field: "statement", found: bytes.len() });
+        }
+        let kept = Bytes::copy_from_slice(&bytes);
+        Ok(Self { statement: T::decode(bytes)?, bytes: kept, signature })
     }
 
     /// Checks the signature under the member's key.
