@@ -30,6 +30,9 @@ pub enum Offence {
     /// A message where the session's state allows none of its kind.
     #[error("sent {0} out of turn")]
     OutOfTurn(&'static str),
+    /// A message on a lane that messages of its kind do not travel on.
+    #[error("sent {0} on a lane of other messages")]
+    WrongLane(&'static str),
 }
 
 impl Offence {
@@ -42,6 +45,7 @@ impl Offence {
             Self::FalseBody(_) => "false_body",
             Self::UnaskedHeaders { .. } => "unasked_headers",
             Self::OutOfTurn(_) => "out_of_turn",
+            Self::WrongLane(_) => "wrong_lane",
         }
     }
 }

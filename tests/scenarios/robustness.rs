@@ -2,9 +2,10 @@
 
 use crate::{Outcome, millis, nodes, seconds};
 use bytes::Bytes;
+use ledgercast_crypto::Digest;
 use ledgercast_protocol::Event;
 use ledgercast_protocol::types::{Incarnation, Lane, Mark, Sequence};
-use ledgercast_protocol::wire::Message;
+use ledgercast_protocol::wire::{ChannelMessage, Message};
 use ledgercast_simulator::{NodeId, World};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -41,6 +42,31 @@ fn a_malformed_frame_ends_its_session_and_nothing_else() -> Outcome {
 
     world.submit(trade, 3, 500);
     world.run_until("five at the tip again", seconds(20), |world| world.are_at_tip(&all, trade))
+}
+
+/// R1: frames of the pull lane are the longest
+#[test]
+fn a_message_on_a_lane_of_others_ends_its_session_and_bodies_travel_on_two() -> Outcome {
+    let mut world = World::builder(87).orgs(&[3]).channel("trade", &[0]).build()?;
+    let (trade, victim) = (world.channel("trade"), NodeId(1));
+    world.run_until("three see each other", seconds(20), |world| world.see_each_other(&nodes(0..3)))?;
+    let offences = |world: &World| {
+        let all = world.events(victim).iter();
+        all.filter(|(_, event)| matches!(event, Event::Offence { .. })).count()
+    };
+    let frame = ChannelMessage::BodyFrame { header_hash: Digest::ZERO, index: 0, payload: vec![7].into() };
+    let frame = Message::Channel(trade, frame).encode();
+
+    for lane in [Lane::Data, Lane::Pull] {
+        assert!(world.inject_frame(NodeId(2), victim, lane, frame.clone()));
+    }
+    world.run_for(millis(50))?;
+    assert_eq!(offences(&world), 0);
+    assert!(world.inject_frame(NodeId(2), victim, Lane::Pull, Message::Channels(vec![trade]).encode()));
+    world.run_for(millis(50))?;
+
+    assert_eq!(offences(&world), 1);
+    Ok(())
 }
 
 /// R2

@@ -91,6 +91,9 @@ impl Peer {
             Ok(message) => message,
             Err(error) => return self.punish_session(session, Offence::Malformed(error.to_string())),
         };
+        if !message.travels_on(lane) {
+            return self.punish_session(session, Offence::WrongLane(message.kind()));
+        }
         match (member, message) {
             (None, Message::Hello(hello)) => self.on_hello(now, session, hello),
             (None, other) => self.punish_session(session, Offence::OutOfTurn(other.kind())),
