@@ -62,6 +62,15 @@ impl Deferred {
         Some(removed)
     }
 
+    /// Forgets all copies of a source.
+    pub(super) fn forget(&mut self, source: Source) {
+        self.entries.retain(|_, copies| {
+            copies.retain(|it| it.source != source);
+            !copies.is_empty()
+        });
+        self.count = self.entries.values().map(Vec::len).sum();
+    }
+
     /// This header has come as an answer, perhaps not for the first time.
     pub(super) fn set_answer(&mut self, header: &CertifiedHeader) {
         for held in self.entries.get_mut(&key(header)).into_iter().flatten() {

@@ -189,6 +189,10 @@ impl Channel {
         };
         for push in entry.pushes {
             self.open_push(step, header, &push);
+            // There may have been no room for any frame of it: that is not its sender's fault.
+            if push.has_begun {
+                self.push_watch.on_pushed(header.number());
+            }
         }
         for ((from, index), payload) in entry.frames {
             self.add_frame(step, header.number(), from, index, &payload);

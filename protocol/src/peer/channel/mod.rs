@@ -46,7 +46,7 @@ pub use window::EPOCH_BLOCKS;
 use crate::announce;
 use crate::channel::{ChannelConfig, ConfigHistory, UpdateError};
 use crate::dissemination;
-use crate::event::BlockTrace;
+use crate::event::{BlockTrace, Source};
 use crate::feed;
 use crate::job::{Job, Verdict};
 use crate::leadership::Withheld;
@@ -354,6 +354,7 @@ impl Channel {
         self.questions.forget(member);
         self.serving.forget(member);
         self.former_askers.retain(|it| *it != member);
+        self.forget_deferred_of(Source::Peer(member));
         self.with_announce(step, announce::Input::NeighbourGone(member));
         self.with_repair(step, repair::Input::NeighbourGone(member));
         self.with_range_sync(step, range_sync::Input::NeighbourGone(member));

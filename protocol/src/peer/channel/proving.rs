@@ -17,12 +17,20 @@ pub(super) const FRAME_OVERHEAD_BYTES: usize = 128;
 pub(super) struct Proving {
     entries: BTreeMap<Digest, Entry>,
     per_source: BTreeMap<Source, usize>,
-    stash_bytes: usize,
-    stash_bytes_by: BTreeMap<MemberId, usize>,
+    stash: Stash,
+    /// The part of the stash whose headers wait for a config, perhaps for long.
+    stash_deferred: Stash,
     per_source_max: usize,
     copies_max: usize,
-    stash_bytes_max: usize,
-    stash_bytes_per_member: usize,
+}
+
+/// Bytes of stashed frames.
+#[derive(Debug)]
+struct Stash {
+    bytes: usize,
+    by_member: BTreeMap<MemberId, usize>,
+    bytes_max: usize,
+    per_member_max: usize,
 }
 
 /// What waits for one header.
@@ -30,6 +38,8 @@ pub(super) struct Proving {
 pub(super) struct Entry {
     sources: Vec<Source>,
     pub(super) is_history: bool,
+    /// Whether it waits for its config: nothing is being verified.
+    is_deferred: bool,
     pub(super) pushes: Vec<OpenedPush>,
     /// By sender and index: each sender's own, as long as nobody knows which one is right.
     pub(super) frames: BTreeMap<(MemberId, u32), Bytes>,
@@ -41,6 +51,8 @@ pub(super) struct OpenedPush {
     pub(super) from: MemberId,
     pub(super) relay_set: Digest,
     pub(super) children: Vec<MemberId>,
+    /// Whether a frame of it has come, kept or not.
+    pub(super) has_begun: bool,
 }
 
 impl Proving {
@@ -48,12 +60,10 @@ impl Proving {
         Self {
             entries: BTreeMap::new(),
             per_source: BTreeMap::new(),
-            stash_bytes: 0,
-            stash_bytes_by: BTreeMap::new(),
+            stash: Stash::new(settings.stash_bytes_max, settings.stash_bytes_per_member),
+            stash_deferred: Stash::new(settings.stash_bytes_max / 2, settings.stash_bytes_max / 8),
             per_source_max: settings.proving_per_source,
             copies_max: settings.proving_copies_max,
-            stash_bytes_max: settings.stash_bytes_max,
-            stash_bytes_per_member: settings.stash_bytes_per_member,
         }
     }
 
@@ -68,7 +78,7 @@ impl Proving {
     }
 
     pub(super) fn stash_bytes(&self) -> u64 {
-        self.stash_bytes as u64
+        self.stash.bytes as u64
     }
 
     /// Whether this source's copy is to be verified; notes that it is.
@@ -80,6 +90,7 @@ impl Proving {
         let entry = self.entries.entry(header_hash).or_insert_with(|| Entry {
             sources: Vec::new(),
             is_history,
+            is_deferred: false,
             pushes: Vec::new(),
             frames: BTreeMap::new(),
         });
@@ -91,6 +102,21 @@ impl Proving {
         entry.sources.push(source);
         *self.per_source.entry(source).or_default() += 1;
         true
+    }
+
+    /// A header waits for its config from now on, or no longer.
+    pub(super) fn set_deferred(&mut self, header_hash: Digest, is_deferred: bool) {
+        let Some(entry) = self.entries.get_mut(&header_hash).filter(|it| it.is_deferred != is_deferred)
+        else {
+            return;
+        };
+        entry.is_deferred = is_deferred;
+        for ((from, _), payload) in &entry.frames {
+            match is_deferred {
+                true => self.stash_deferred.add(*from, payload),
+                false => self.stash_deferred.release(*from, payload),
+            }
+        }
     }
 
     /// Keeps a push until its header is proven.
@@ -115,17 +141,20 @@ impl Proving {
         let Some(entry) = self.entries.get_mut(&header_hash) else {
             return false;
         };
-        let bytes = frame_cost(payload);
-        let of_member = self.stash_bytes_by.get(&from).copied().unwrap_or_default();
-        if entry.pushes.iter().all(|it| it.from != from)
-            || entry.frames.contains_key(&(from, index))
-            || self.stash_bytes + bytes > self.stash_bytes_max
-            || of_member + bytes > self.stash_bytes_per_member
+        let Some(push) = entry.pushes.iter_mut().find(|it| it.from == from) else {
+            return false;
+        };
+        push.has_begun = true;
+        if entry.frames.contains_key(&(from, index))
+            || !self.stash.has_room_for(from, payload)
+            || entry.is_deferred && !self.stash_deferred.has_room_for(from, payload)
         {
             return false;
         }
-        *self.stash_bytes_by.entry(from).or_default() += bytes;
-        self.stash_bytes += bytes;
+        self.stash.add(from, payload);
+        if entry.is_deferred {
+            self.stash_deferred.add(from, payload);
+        }
         entry.frames.insert((from, index), Bytes::copy_from_slice(payload));
         true
     }
@@ -137,7 +166,7 @@ impl Proving {
             self.release(*source);
         }
         for ((from, _), payload) in &entry.frames {
-            self.release_frame(*from, payload);
+            self.release_frame(&entry, *from, payload);
         }
         Some(entry)
     }
@@ -157,23 +186,38 @@ impl Proving {
 
     /// Forgets all copies of a source: one of them was false. What only it has sent goes with them.
     pub(super) fn forget_source(&mut self, source: Source) {
+        self.forget(source, |_| true);
+    }
+
+    /// Forgets a source's copies of headers that wait for their config, as nobody knows for how long.
+    pub(super) fn forget_deferred(&mut self, source: Source) {
+        self.forget(source, |entry| entry.is_deferred);
+    }
+
+    fn forget(&mut self, source: Source, is_meant: impl Fn(&Entry) -> bool) {
         for (header_hash, mut entry) in std::mem::take(&mut self.entries) {
-            entry.sources.retain(|it| *it != source);
-            entry.pushes.retain(|it| Source::Peer(it.from) != source);
-            let is_of_nobody = entry.sources.is_empty();
-            let is_gone = |from| is_of_nobody || Source::Peer(from) == source;
-            entry.frames.retain(|(from, _), payload| {
-                let is_gone = is_gone(*from);
-                if is_gone {
-                    self.release_frame(*from, payload);
-                }
-                !is_gone
-            });
-            if !is_of_nobody {
+            if is_meant(&entry) {
+                self.forget_in(&mut entry, source);
+            }
+            if !entry.sources.is_empty() {
                 self.entries.insert(header_hash, entry);
             }
         }
-        self.per_source.remove(&source);
+    }
+
+    fn forget_in(&mut self, entry: &mut Entry, source: Source) {
+        if let Some(place) = entry.sources.iter().position(|it| *it == source) {
+            entry.sources.remove(place);
+            self.release(source);
+        }
+        entry.pushes.retain(|it| Source::Peer(it.from) != source);
+        for ((from, index), payload) in std::mem::take(&mut entry.frames) {
+            if entry.sources.is_empty() || Source::Peer(from) == source {
+                self.release_frame(entry, from, &payload);
+            } else {
+                entry.frames.insert((from, index), payload);
+            }
+        }
     }
 
     fn release(&mut self, source: Source) {
@@ -185,13 +229,37 @@ impl Proving {
         }
     }
 
-    fn release_frame(&mut self, from: MemberId, payload: &[u8]) {
+    fn release_frame(&mut self, entry: &Entry, from: MemberId, payload: &[u8]) {
+        self.stash.release(from, payload);
+        if entry.is_deferred {
+            self.stash_deferred.release(from, payload);
+        }
+    }
+}
+
+impl Stash {
+    fn new(bytes_max: usize, per_member_max: usize) -> Self {
+        Self { bytes: 0, by_member: BTreeMap::new(), bytes_max, per_member_max }
+    }
+
+    fn has_room_for(&self, from: MemberId, payload: &[u8]) -> bool {
+        let of_member = self.by_member.get(&from).copied().unwrap_or_default();
         let bytes = frame_cost(payload);
-        self.stash_bytes = self.stash_bytes.saturating_sub(bytes);
-        if let Some(of_member) = self.stash_bytes_by.get_mut(&from) {
+        self.bytes + bytes <= self.bytes_max && of_member + bytes <= self.per_member_max
+    }
+
+    fn add(&mut self, from: MemberId, payload: &[u8]) {
+        self.bytes += frame_cost(payload);
+        *self.by_member.entry(from).or_default() += frame_cost(payload);
+    }
+
+    fn release(&mut self, from: MemberId, payload: &[u8]) {
+        let bytes = frame_cost(payload);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(of_member) = self.by_member.get_mut(&from) {
             *of_member = of_member.saturating_sub(bytes);
             if *of_member == 0 {
-                self.stash_bytes_by.remove(&from);
+                self.by_member.remove(&from);
             }
         }
     }
@@ -215,9 +283,12 @@ mod tests {
     fn with_a_push(settings: &Settings) -> Proving {
         let mut proving = Proving::new(settings);
         proving.admit(header(), Source::Peer(MEMBER()), false);
-        let push = OpenedPush { from: MEMBER(), relay_set: Digest::ZERO, children: Vec::new() };
-        proving.keep_push(header(), push);
+        proving.keep_push(header(), push_of(MEMBER()));
         proving
+    }
+
+    fn push_of(from: MemberId) -> OpenedPush {
+        OpenedPush { from, relay_set: Digest::ZERO, children: Vec::new(), has_begun: false }
     }
 
     #[test]
@@ -240,7 +311,7 @@ mod tests {
 
         assert_eq!(kept, 10);
         proving.take(header());
-        assert_eq!((proving.stash_bytes(), proving.stash_bytes_by.len()), (0, 0));
+        assert_eq!((proving.stash_bytes(), proving.stash.by_member.len()), (0, 0));
     }
 
     #[test]
@@ -251,5 +322,41 @@ mod tests {
         assert!(!proving.keep_frame(header(), MEMBER(), 3, b"another"));
 
         assert_eq!(proving.stash_bytes() as usize, 3 + FRAME_OVERHEAD_BYTES);
+    }
+
+    #[test]
+    fn headers_that_wait_for_their_config_share_half_of_the_stash_and_the_others_have_the_rest() {
+        const FRAMES: usize = 16;
+        let cost = 1 + FRAME_OVERHEAD_BYTES;
+        let settings = Settings {
+            stash_bytes_max: FRAMES * cost,
+            stash_bytes_per_member: FRAMES * cost,
+            proving_copies_max: 5,
+            ..Settings::default()
+        };
+        let members: Vec<MemberId> = (0..5).map(|it: u8| MemberId::from_digest(Digest::of(&[it]))).collect();
+        let mut proving = Proving::new(&settings);
+        for header in [Digest::of(b"waits"), header()] {
+            for member in &members {
+                proving.admit(header, Source::Peer(*member), false);
+                proving.keep_push(header, push_of(*member));
+            }
+        }
+        proving.set_deferred(Digest::of(b"waits"), true);
+        let keep = |proving: &mut Proving, header, member: usize| {
+            (0..100).filter(|index| proving.keep_frame(header, members[member], *index, b"x")).count()
+        };
+
+        let deferred: Vec<usize> = (0..5).map(|it| keep(&mut proving, Digest::of(b"waits"), it)).collect();
+        assert_eq!(deferred, [2, 2, 2, 2, 0], "an eighth of the stash for each, half for all");
+        assert_eq!(keep(&mut proving, header(), 0), 8, "what is being verified has the rest");
+
+        proving.forget_deferred(Source::Peer(members[1]));
+        assert_eq!(proving.stash.bytes, 14 * cost);
+        proving.set_deferred(Digest::of(b"waits"), false);
+        assert_eq!((proving.stash.bytes, proving.stash_deferred.bytes), (14 * cost, 0));
+        proving.take(Digest::of(b"waits"));
+        proving.forget_source(Source::Peer(members[0]));
+        assert_eq!((proving.stash.bytes, proving.stash.by_member.len()), (0, 0));
     }
 }

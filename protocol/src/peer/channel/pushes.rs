@@ -22,7 +22,8 @@ impl Channel {
             self.with_range_sync(step, range_sync::Input::Claimed { by: from, number });
             return step.refuse("push", "beyond_window", Some(from));
         }
-        let opened = OpenedPush { from, relay_set: push.relay_set, children: push.children };
+        let Push { header, relay_set, children } = push;
+        let opened = OpenedPush { from, relay_set, children, has_begun: false };
         if self.window.number_of(hash).is_some() {
             let header = self.window.slot(number).map(|slot| slot.header.clone());
             if let Some(header) = header {
@@ -30,7 +31,7 @@ impl Channel {
             }
             return;
         }
-        self.prove(step, vec![push.header], Source::Peer(from), false);
+        self.prove(step, vec![header], Source::Peer(from), false);
         self.proving.keep_push(hash, opened);
     }
 

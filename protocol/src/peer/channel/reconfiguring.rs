@@ -45,6 +45,7 @@ impl Channel {
             return true;
         }
         if self.proving.admit(header.hash(), source, false) {
+            self.proving.set_deferred(header.hash(), true);
             let org = step.neighbours.iter().find(|it| Some(it.member) == source.member()).map(|it| it.org);
             let ahead = Ahead { source, org, header: header.clone(), is_answer };
             if let Some(no_room) = self.deferred.keep(ahead) {
@@ -56,6 +57,12 @@ impl Channel {
             self.deferred.set_answer(header);
         }
         true
+    }
+
+    /// A member is gone: its copies would wait for a config that may never come.
+    pub(super) fn forget_deferred_of(&mut self, source: Source) {
+        self.proving.forget_deferred(source);
+        self.deferred.forget(source);
     }
 
     /// The chain has grown or its config has changed: what can be judged now is, what never can is dropped.
@@ -76,6 +83,7 @@ impl Channel {
             } else if config_number > in_force {
                 self.deferred.keep(ahead);
             } else {
+                self.proving.set_deferred(hash, false);
                 ready.entry(ahead.source).or_default().push(ahead.header);
             }
         }

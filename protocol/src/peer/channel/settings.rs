@@ -13,8 +13,9 @@ pub struct Settings {
     /// its own. Default 64 MiB (guess: 15 of the largest default bodies). At least two of the channel's
     /// largest bodies.
     pub arena_bytes_max: u64,
-    /// Bytes of frames whose header is being verified, and 128 for each; later ones are dropped. Default 8 MiB
-    /// (guess: two full bodies).
+    /// Bytes of frames whose header is being verified, and 128 for each; later ones are dropped. Those whose
+    /// header waits for a config share half of it, an eighth each member. Default 8 MiB (guess: two full
+    /// bodies).
     pub stash_bytes_max: usize,
     /// Such bytes of one member. Default 4 MiB (derived: half, so that no member takes all).
     pub stash_bytes_per_member: usize,

@@ -318,3 +318,20 @@ fn answers_of_headers_are_bounded_in_bytes() {
     };
     assert!((2..8).contains(&headers.len()), "{} headers", headers.len());
 }
+
+#[test]
+fn a_leader_whose_first_frames_found_no_room_does_not_withhold() {
+    let settings = Settings { stash_bytes_max: 0, ..Settings::default() };
+    let mut net = Net::with(1, 1, settings);
+    net.make_blocks(2, 100);
+    let ghost = net.add_ghost(0, 9, 0);
+
+    net.say(ghost, 0, push(&net, 1));
+    net.say(ghost, 0, frames(&net, 1).remove(0));
+    net.run_for(Duration::from_secs(2));
+    assert!(net.nodes[0].channel.take_withheld().is_none());
+
+    net.say(ghost, 0, push(&net, 2));
+    net.run_for(Duration::from_secs(2));
+    assert!(net.nodes[0].channel.take_withheld().is_some(), "of this one not even a frame came");
+}

@@ -302,3 +302,30 @@ fn of_too_many_former_readers_who_asked_first_is_forgotten_and_the_others_are_an
     assert_eq!(askers.iter().filter(answered).count(), 256);
     assert!(!answered(&&askers[0]));
 }
+
+#[test]
+fn frames_that_wait_for_a_config_leave_room_for_live_ones_and_go_with_their_sender() {
+    let settings = Settings { stash_bytes_max: 4_000, stash_bytes_per_member: 2_000, ..Settings::default() };
+    let (mut net, honest) = with_an_update_in_block_two(settings);
+    let liars = [7, 8].map(|name| net.add_ghost(0, name, 0));
+    let invented = under_config(&net, 4, 1);
+    for liar in liars {
+        net.say(liar, 0, push(invented.clone()));
+        for index in 0..100 {
+            let (header_hash, payload) = (invented.hash(), vec![7; 100].into());
+            net.say(liar, 0, ChannelMessage::BodyFrame { header_hash, index, payload });
+        }
+    }
+    assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 2 * 2 * 228);
+
+    let block = net.truth[1].clone();
+    net.say(honest, 0, push(block.header().certified().clone()));
+    let (header_hash, payload) = (block.header().hash(), block.body().bytes().clone());
+    net.say(honest, 0, ChannelMessage::BodyFrame { header_hash, index: 0, payload });
+    net.run_until_height(&[0], 2, Duration::from_millis(100));
+
+    for liar in liars {
+        net.input(0, Input::NeighbourGone(liar));
+    }
+    assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 0);
+}
