@@ -123,7 +123,7 @@ impl Channel {
             return;
         }
         if self.window.number_of(hash).is_none() {
-            let is_asked = entry.as_ref().is_some_and(|entry| entry.is_history);
+            let is_asked = entry.as_ref().is_some_and(|entry| entry.is_asked);
             let is_history = is_asked && self.is_history(step, number, source);
             let is_conflicting =
                 self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();

@@ -37,7 +37,8 @@ struct Stash {
 #[derive(Debug)]
 pub(super) struct Entry {
     sources: Vec<Source>,
-    pub(super) is_history: bool,
+    /// Whether it is the answer to a question: no push of it is to be expected.
+    pub(super) is_asked: bool,
     /// Whether it waits for its config: nothing is being verified.
     is_deferred: bool,
     pub(super) pushes: Vec<OpenedPush>,
@@ -82,14 +83,14 @@ impl Proving {
     }
 
     /// Whether this source's copy is to be verified; notes that it is.
-    pub(super) fn admit(&mut self, header_hash: Digest, source: Source, is_history: bool) -> bool {
+    pub(super) fn admit(&mut self, header_hash: Digest, source: Source, is_asked: bool) -> bool {
         let of_source = self.per_source.get(&source).copied().unwrap_or_default();
         if of_source >= self.per_source_max {
             return false;
         }
         let entry = self.entries.entry(header_hash).or_insert_with(|| Entry {
             sources: Vec::new(),
-            is_history,
+            is_asked,
             is_deferred: false,
             pushes: Vec::new(),
             frames: BTreeMap::new(),
@@ -102,6 +103,13 @@ impl Proving {
         entry.sources.push(source);
         *self.per_source.entry(source).or_default() += 1;
         true
+    }
+
+    /// A header that waits has come as an answer, whoever pushed it before.
+    pub(super) fn set_asked(&mut self, header_hash: Digest) {
+        if let Some(entry) = self.entries.get_mut(&header_hash) {
+            entry.is_asked = true;
+        }
     }
 
     /// A header waits for its config from now on, or no longer.

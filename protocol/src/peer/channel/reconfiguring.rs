@@ -55,6 +55,7 @@ impl Channel {
         }
         if is_answer {
             self.deferred.set_answer(header);
+            self.proving.set_asked(header.hash());
         }
         true
     }

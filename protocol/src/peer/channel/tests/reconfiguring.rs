@@ -329,3 +329,33 @@ fn frames_that_wait_for_a_config_leave_room_for_live_ones_and_go_with_their_send
     }
     assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 0);
 }
+
+#[test]
+fn bodies_of_an_answer_that_reaches_over_an_update_are_asked_for_at_once_and_no_leader_is_blamed() {
+    let (mut net, liar) = with_an_update_in_block_two(Settings::default());
+    // That somebody has pushed one of the headers before makes it no news.
+    push_header(&mut net, liar, 4);
+    let holder = net.add_ghost(0, 8, 5);
+    net.run_for(Duration::from_secs(1));
+    assert_eq!(net.nodes[0].sent_to(holder, "want_headers").len(), 1);
+
+    let headers = net.truth[1..].iter().map(|block| block.header().certified().clone()).collect();
+    net.say(holder, 0, ChannelMessage::Headers { first: BlockNumber::new(1), headers });
+    net.run_for(MOMENT);
+    for number in [1, 2] {
+        let block = net.truth[number].clone();
+        let (header_hash, payload) = (block.header().hash(), block.body().bytes().clone());
+        net.say(holder, 0, ChannelMessage::BodyFrame { header_hash, index: 0, payload });
+    }
+    net.run_for(MOMENT);
+
+    let number = |asked: &ChannelMessage| match asked {
+        ChannelMessage::WantBody(want) => want.tip.number.as_u64(),
+        other => panic!("{other:?} asks for no body"),
+    };
+    let asked = net.nodes[0].sent_to(holder, "want_body");
+    assert_eq!(asked.into_iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    net.run_for(Duration::from_millis(1_200));
+    assert!(net.nodes[0].channel.take_withheld().is_none());
+    net.assert_no_offences();
+}
