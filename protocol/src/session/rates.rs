@@ -2,7 +2,8 @@
 //! burst of some seconds.
 //!
 //! Beyond it a message is dropped and counted; who goes on for longer loses the session. It is never an
-//! offence: the limits are mine. What I have asked for, and pushed bodies, have bounds of their own.
+//! offence: the limits are mine. What I have asked for, and the frames of pushed bodies, have bounds of their
+//! own.
 
 use super::Config;
 use crate::time::Monotonic;
@@ -160,6 +161,7 @@ fn measure(message: &Message) -> Option<(Measure, usize)> {
             Some((Measure::Statements, 1))
         }
         Message::Channel(_, ChannelMessage::Lacking(_)) => None,
+        Message::Channel(_, ChannelMessage::Push(_)) => Some((Measure::Messages, 1)),
         other => (other.lane() == Lane::Control).then_some((Measure::Messages, 1)),
     }
 }
@@ -167,6 +169,8 @@ fn measure(message: &Message) -> Option<(Measure, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::suite::Chain;
+    use crate::wire::Push;
     use ledgercast_crypto::Digest;
 
     const CONFIG: fn() -> Config = || Config {
@@ -197,6 +201,23 @@ mod tests {
 
         assert_eq!((burst, later), (20, 5));
         assert_eq!(say(&mut rates, 500, 2), Rated::Taken, "another one has its own");
+    }
+
+    #[test]
+    fn pushes_count_as_messages_and_what_they_open_does_not() {
+        let mut chain = Chain::new(1);
+        let header = chain.next(&[b"x"]).header().certified().clone();
+        let (header_hash, relay_set) = (header.hash(), Digest::ZERO);
+        let of_channel = |message| Message::Channel(chain.channel(), message);
+        let push = of_channel(ChannelMessage::Push(Push { header, relay_set, children: Vec::new() }));
+        let frame = of_channel(ChannelMessage::BodyFrame { header_hash, index: 0, payload: vec![7].into() });
+        let mut rates = Rates::default();
+        let mut taken = |message| {
+            let judged = (0..30).map(|_| rates.judge(at(0), &CONFIG(), member(1), message, |_| false));
+            judged.filter(|rated| *rated == Rated::Taken).count()
+        };
+
+        assert_eq!((taken(&push), taken(&frame)), (20, 30));
     }
 
     #[test]

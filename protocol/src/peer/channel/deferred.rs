@@ -5,7 +5,7 @@ use crate::event::Source;
 use crate::ledger::CertifiedHeader;
 use crate::types::{BlockNumber, OrgId};
 use ledgercast_crypto::Digest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A header that waits for its config.
 #[derive(Clone, Debug)]
@@ -18,57 +18,80 @@ pub(super) struct Ahead {
     pub(super) is_answer: bool,
 }
 
+/// A header by number and hash.
+type Key = (BlockNumber, Digest);
+
 /// At the bound the source that has most here, of the org that has most, gives up its highest: lower ones are
 /// the first that can be judged, the others are asked again, and nobody displaces who has less than it.
 ///
 /// Copies of one header from several sources are kept side by side, as many as are verified side by side: one
-/// with a false certificate must not keep the true one out.
+/// with a false certificate must not keep the true one out. Of one source there is one copy.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    /// By number and hash; no list is empty.
-    entries: BTreeMap<(BlockNumber, Digest), Vec<Ahead>>,
+    /// No list is empty.
+    entries: BTreeMap<Key, Vec<Ahead>>,
+    /// What each source has, so that a newcomer at the bound costs no look at everything; no set is empty.
+    by_source: BTreeMap<(Option<OrgId>, Source), BTreeSet<Key>>,
     count: usize,
     count_max: usize,
 }
 
 impl Deferred {
     pub(super) fn new(count_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), count: 0, count_max }
+        Self { entries: BTreeMap::new(), by_source: BTreeMap::new(), count: 0, count_max }
     }
 
     /// Keeps a source's copy of a header; gives back one for which there is no room, perhaps this one.
     pub(super) fn keep(&mut self, ahead: Ahead) -> Option<Ahead> {
-        let (org, source) = (ahead.org, ahead.source);
-        self.entries.entry(key(&ahead.header)).or_default().push(ahead);
+        let (org, source, key) = (ahead.org, ahead.source, key(&ahead.header));
+        if !self.by_source.entry((org, source)).or_default().insert(key) {
+            return None;
+        }
+        self.entries.entry(key).or_default().push(ahead);
         self.count += 1;
         if self.count <= self.count_max {
             return None;
         }
-        let all = || self.entries.values().flatten();
-        let org = most(all().map(|it| it.org), org)?;
-        let source = most(all().filter(|it| it.org == org).map(|it| it.source), source)?;
-        self.remove_highest_of(source)
+        let (highest, source) = self.highest_of_who_has_most((org, source))?;
+        self.remove(highest, source)
     }
 
-    fn remove_highest_of(&mut self, source: Source) -> Option<Ahead> {
-        let place = |copies: &Vec<Ahead>| copies.iter().position(|it| it.source == source);
-        let (key, place) = self.entries.iter().rev().find_map(|(key, held)| Some((*key, place(held)?)))?;
+    /// Of several that have as many, the newcomer gives way.
+    fn highest_of_who_has_most(&self, newcomer: (Option<OrgId>, Source)) -> Option<(Key, Source)> {
+        let mut by_org: BTreeMap<Option<OrgId>, usize> = BTreeMap::new();
+        for ((org, _), held) in &self.by_source {
+            *by_org.entry(*org).or_default() += held.len();
+        }
+        let (org, _) = by_org.into_iter().max_by_key(|(org, count)| (*count, *org == newcomer.0))?;
+        let of_org = self.by_source.iter().filter(|((of, _), _)| *of == org);
+        let (who, held) = of_org.max_by_key(|(who, held)| (held.len(), **who == newcomer))?;
+        Some((*held.last()?, who.1))
+    }
+
+    fn remove(&mut self, key: Key, source: Source) -> Option<Ahead> {
         let copies = self.entries.get_mut(&key)?;
-        let removed = copies.remove(place);
+        let removed = copies.remove(copies.iter().position(|it| it.source == source)?);
         if copies.is_empty() {
             self.entries.remove(&key);
         }
         self.count -= 1;
+        let who = (removed.org, source);
+        if let Some(held) = self.by_source.get_mut(&who) {
+            held.remove(&key);
+            if held.is_empty() {
+                self.by_source.remove(&who);
+            }
+        }
         Some(removed)
     }
 
     /// Forgets all copies of a source.
     pub(super) fn forget(&mut self, source: Source) {
-        self.entries.retain(|_, copies| {
-            copies.retain(|it| it.source != source);
-            !copies.is_empty()
-        });
-        self.count = self.entries.values().map(Vec::len).sum();
+        let its = self.by_source.iter().filter(|((_, it), _)| *it == source);
+        let keys: Vec<Key> = its.flat_map(|(_, held)| held).copied().collect();
+        for key in keys {
+            self.remove(key, source);
+        }
     }
 
     /// This header has come as an answer, perhaps not for the first time.
@@ -87,19 +110,13 @@ impl Deferred {
     /// Takes out everything, lowest first.
     pub(super) fn take(&mut self) -> Vec<Ahead> {
         self.count = 0;
+        self.by_source.clear();
         std::mem::take(&mut self.entries).into_values().flatten().collect()
     }
 }
 
-fn key(header: &CertifiedHeader) -> (BlockNumber, Digest) {
+fn key(header: &CertifiedHeader) -> Key {
     (header.header.number(), header.hash())
-}
-
-/// Which key comes most often; this one, if none comes oftener.
-fn most<K: Ord + Copy>(keys: impl Iterator<Item = K>, newcomer: K) -> Option<K> {
-    let mut counts: BTreeMap<K, usize> = BTreeMap::new();
-    keys.for_each(|key| *counts.entry(key).or_default() += 1);
-    counts.into_iter().max_by_key(|(key, count)| (*count, *key == newcomer)).map(|(key, _)| key)
 }
 
 /// Whether a header may name this config on a chain whose blocks below `next` are under the one in force:
@@ -160,6 +177,24 @@ mod tests {
 
         assert!(no_room.map(|it| it.org).all(|it| it == Some(org(2))));
         assert_eq!(numbers(&mut deferred), [1, 2, 7, 8]);
+    }
+
+    #[test]
+    fn of_one_source_there_is_one_copy_and_it_can_be_forgotten() {
+        let blocks = Chain::new(1).extend(3);
+        let mut deferred = Deferred::new(3);
+        for block in [&blocks[0], &blocks[0], &blocks[1]] {
+            deferred.keep(pushed(1, 1, block));
+        }
+        deferred.keep(pushed(2, 2, &blocks[0]));
+        assert_eq!(deferred.count, 3);
+
+        deferred.forget(pushed(1, 1, &blocks[0]).source);
+
+        assert_eq!((deferred.count, deferred.by_source.len()), (1, 1));
+        assert!(deferred.keep(pushed(1, 1, &blocks[2])).is_none());
+        assert_eq!(numbers(&mut deferred), [1, 3]);
+        assert!(deferred.by_source.is_empty());
     }
 
     #[test]
