@@ -153,16 +153,16 @@ impl Channel {
     /// copies.
     pub(super) fn handle_false_feed(&mut self, step: &mut Step<'_>, source: SourceId, reason: &'static str) {
         step.refuse("fed", reason, None);
-        self.proving.forget_source(Source::Orderer(source));
+        self.forget_copies_of(Source::Orderer(source));
         self.window.drop_fed_by(source);
         self.with_feed(step, feed::Input::False { source, reason });
     }
 
     /// Headers that were not judged and will not be: they come again from others, or from a new stream.
-    pub(super) fn give_up_headers(&mut self, step: &mut Step<'_>, from: Source) {
+    pub(super) fn give_up_headers(&mut self, step: &mut Step<'_>, from: Source, headers: &[CertifiedHeader]) {
         match from {
             Source::Orderer(source) => self.handle_false_feed(step, source, "verifier_overloaded"),
-            Source::Peer(_) => self.proving.forget_source(from),
+            Source::Peer(_) => headers.iter().for_each(|it| self.proving.withdraw(it.hash(), from)),
         }
     }
 

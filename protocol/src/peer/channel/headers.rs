@@ -101,7 +101,7 @@ impl Channel {
     }
 
     fn handle_false_headers(&mut self, step: &mut Step<'_>, source: Source, error: BlockError) {
-        self.proving.forget_source(source);
+        self.forget_copies_of(source);
         match (source, error) {
             (Source::Orderer(source), _) => self.handle_false_feed(step, source, "false_header"),
             // Of a config that was replaced: wrong by my chain, which may be longer than the sender's.

@@ -66,6 +66,12 @@ impl Channel {
         self.deferred.forget(source);
     }
 
+    /// Something of a source was false, or of a config that was replaced: all its copies go, and can come again.
+    pub(super) fn forget_copies_of(&mut self, source: Source) {
+        self.proving.forget_source(source);
+        self.deferred.forget(source);
+    }
+
     /// The chain has grown or its config has changed: what can be judged now is, what never can is dropped.
     pub(super) fn resume_deferred(&mut self, step: &mut Step<'_>) {
         let (in_force, next) = (self.config().number(), self.window.tip().number().next());
@@ -79,8 +85,6 @@ impl Channel {
                 if is_inside {
                     step.refuse("header", "config_impossible", ahead.source.member());
                 }
-            } else if !self.proving.holds(hash, ahead.source) {
-                // Its source has turned out to be a liar.
             } else if config_number > in_force {
                 self.deferred.keep(ahead);
             } else {

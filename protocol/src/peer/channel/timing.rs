@@ -74,7 +74,7 @@ impl Channel {
         }
         step.refuse("verification", "verifier_overloaded", None);
         match job {
-            Job::Headers { from, .. } => self.give_up_headers(step, from),
+            Job::Headers { from, headers, .. } => self.give_up_headers(step, from, &headers),
             Job::Body { header, .. } => self.give_up_body(step, &header),
             Job::Certificate { .. } | Job::Revocation { .. } | Job::Statement { .. } => {}
         }

@@ -359,3 +359,42 @@ fn bodies_of_an_answer_that_reaches_over_an_update_are_asked_for_at_once_and_no_
     assert!(net.nodes[0].channel.take_withheld().is_none());
     net.assert_no_offences();
 }
+
+#[test]
+fn what_waits_of_a_forgotten_source_is_forgotten_once_and_can_come_again() {
+    let settings = Settings { deferred_headers_max: 2, ..Settings::default() };
+    let (mut net, ghost) = with_an_update_in_block_two(settings);
+    push_header(&mut net, ghost, 3);
+    let mut false_header = net.truth[1].header().certified().clone();
+    false_header.certificate = net.truth[2].header().certified().certificate.clone();
+    net.say(ghost, 0, push(false_header));
+    net.run_for(MOMENT);
+    assert_eq!(net.nodes[0].offences.len(), 1);
+
+    for number in [3, 4, 1, 2] {
+        push_block(&mut net, ghost, number);
+    }
+
+    net.run_until_height(&[0], 5, Duration::from_millis(100));
+    assert!(!net.nodes[0].refusals().contains("deferred_full"), "a copy that came again stood twice");
+}
+
+#[test]
+fn verifications_that_are_given_up_take_nothing_along_that_waits_for_its_config() {
+    let settings = Settings { refused_jobs_max: 0, ..Settings::default() };
+    let (mut net, ghost) = with_an_update_in_block_two(settings);
+    for number in [3, 4] {
+        push_block(&mut net, ghost, number);
+    }
+    net.is_pool_full = true;
+    push_block(&mut net, ghost, 1);
+    assert!(net.nodes[0].refusals().contains("verifier_overloaded"));
+    net.is_pool_full = false;
+
+    for number in [1, 2] {
+        push_block(&mut net, ghost, number);
+    }
+
+    net.run_until_height(&[0], 5, Duration::from_millis(100));
+    net.assert_no_offences();
+}
