@@ -1,5 +1,6 @@
 //! Streams from orderers meet the window: what they bring is judged like anybody's.
 
+use super::deferred::is_possible;
 use super::step::Step;
 use super::window::{Slot, SlotBody, Window};
 use super::{Channel, Settings};
@@ -97,13 +98,30 @@ impl Channel {
                 self.verify_fed(step, &header);
             }
             None => {
+                let config_number = block.header.header.fields().config_number;
                 self.prove(step, vec![block.header], Source::Orderer(source), false);
-                // Without a proof under way its body would wait for ever.
-                if !self.proving.contains(hash) {
-                    self.handle_false_feed(step, source, "not_to_be_proven");
+                // Without a proof of this very copy under way its body might wait for ever.
+                if !self.proving.holds(hash, Source::Orderer(source)) {
+                    self.handle_unprovable_fed(step, feed, (number, source), config_number);
                 }
             }
         }
+    }
+
+    /// A fed block's header cannot be judged: no honest orderer serves it, or I have no room for it.
+    fn handle_unprovable_fed(
+        &mut self,
+        step: &mut Step<'_>,
+        feed: FeedId,
+        (number, source): (BlockNumber, SourceId),
+        config_number: u64,
+    ) {
+        let next = self.window.tip().number().next();
+        if !is_possible(number, config_number, next, self.config().number()) {
+            return self.handle_false_feed(step, source, "not_to_be_proven");
+        }
+        self.window.drop_fed(number, source);
+        self.with_feed(step, feed::Input::TooFar(feed));
     }
 
     /// Headers of orderers tell what exists, whatever peers say; the first of a stream may be an old one.

@@ -50,6 +50,9 @@ impl Channel {
             let ahead = Ahead { source, org, header: header.clone(), is_answer };
             if let Some(no_room) = self.deferred.keep(ahead) {
                 self.proving.withdraw(no_room.header.hash(), no_room.source);
+                if let Source::Orderer(source) = no_room.source {
+                    self.window.drop_fed(no_room.header.header.number(), source);
+                }
                 step.refuse("header", "deferred_full", no_room.source.member());
             }
         }

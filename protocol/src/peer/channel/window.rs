@@ -306,6 +306,13 @@ impl Window {
         Some(fed)
     }
 
+    /// Drops what a source brought for a number, if it waits: it is to come again.
+    pub(super) fn drop_fed(&mut self, number: BlockNumber, source: SourceId) {
+        if self.fed.get(&number).is_some_and(|held| held.source == source) {
+            self.take_fed(number);
+        }
+    }
+
     pub(super) fn drop_fed_by(&mut self, source: SourceId) {
         let its = self.fed.iter().filter(|(_, fed)| fed.source == source);
         for number in its.map(|(number, _)| *number).collect::<Vec<_>>() {

@@ -2,7 +2,7 @@
 
 use super::network::member;
 use super::*;
-use crate::event::Event;
+use crate::event::{Event, FeedChange};
 use crate::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
 use crate::peer::channel::Input;
 use crate::types::{BlockNumber, MemberId};
@@ -361,22 +361,23 @@ fn bodies_of_an_answer_that_reaches_over_an_update_are_asked_for_at_once_and_no_
 }
 
 #[test]
-fn what_waits_of_a_forgotten_source_is_forgotten_once_and_can_come_again() {
+fn what_waits_of_a_source_that_was_forgotten_takes_no_room() {
     let settings = Settings { deferred_headers_max: 2, ..Settings::default() };
-    let (mut net, ghost) = with_an_update_in_block_two(settings);
-    push_header(&mut net, ghost, 3);
+    let (mut net, honest) = with_an_update_in_block_two(settings);
+    net.make_blocks(1, 100);
+    let liar = net.add_ghost(0, 8, 0);
+    push_header(&mut net, liar, 3);
     let mut false_header = net.truth[1].header().certified().clone();
     false_header.certificate = net.truth[2].header().certified().certificate.clone();
-    net.say(ghost, 0, push(false_header));
+    net.say(liar, 0, push(false_header));
     net.run_for(MOMENT);
     assert_eq!(net.nodes[0].offences.len(), 1);
 
-    for number in [3, 4, 1, 2] {
-        push_block(&mut net, ghost, number);
+    for number in [4, 5] {
+        push_header(&mut net, honest, number);
     }
 
-    net.run_until_height(&[0], 5, Duration::from_millis(100));
-    assert!(!net.nodes[0].refusals().contains("deferred_full"), "a copy that came again stood twice");
+    assert!(!net.nodes[0].refusals().contains("deferred_full"));
 }
 
 #[test]
@@ -397,4 +398,24 @@ fn verifications_that_are_given_up_take_nothing_along_that_waits_for_its_config(
 
     net.run_until_height(&[0], 5, Duration::from_millis(100));
     net.assert_no_offences();
+}
+
+#[test]
+fn a_fed_block_whose_copy_had_no_room_to_wait_comes_again_and_its_orderer_is_not_called_false() {
+    let settings = Settings { deferred_headers_max: 1, ..Settings::default() };
+    let (mut net, liar) = with_an_update_in_block_two(settings);
+    net.nodes[0].commit_takes = Duration::from_millis(100);
+    let mut false_copy = net.truth[3].header().certified().clone();
+    false_copy.certificate = net.truth[1].header().certified().certificate.clone();
+    net.say(liar, 0, push(false_copy));
+    net.lead(0, true);
+
+    net.order(4);
+
+    net.run_until_height(&[0], 5, Duration::from_secs(5));
+    assert!(net.nodes[0].refusals().contains("deferred_full"));
+    let is_false = |event: &Event| matches!(event, Event::Feed { change: FeedChange::False { .. }, .. });
+    assert!(!net.nodes[0].events.iter().any(is_false));
+    let requests = net.nodes[0].feed_requests.len();
+    assert!(requests < 10, "{requests} requests while there was no room");
 }
