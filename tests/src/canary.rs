@@ -1,6 +1,7 @@
 //! A text that must not be found where it does not belong, whatever it is written as.
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE, HEXUPPER};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// A marked text, in the forms that a log, an API or a store could write it in.
@@ -33,23 +34,36 @@ impl Canary {
         self.forms.iter().any(|form| bytes.windows(form.len()).any(|window| window == form))
     }
 
-    /// Whether any form stands in a file below this folder. Files that go while they are read are none.
+    /// Whether any form stands in a file below this folder. Files and folders that go while they are read are
+    /// none.
     ///
     /// # Panics
-    /// The folder cannot be read: a search that looks nowhere finds nothing.
+    /// The folder does not exist, or something in it cannot be read: a search that looks nowhere finds nothing.
     pub fn is_below(&self, folder: &Path) -> bool {
+        assert!(folder.is_dir(), "{} is no folder", folder.display());
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).expect("a folder that can be read") {
-                let path = entry.expect("an entry").path();
+            for entry in unless_gone(&folder, std::fs::read_dir(&folder)).into_iter().flatten() {
+                let Some(path) = unless_gone(&folder, entry).map(|entry| entry.path()) else {
+                    continue;
+                };
                 if path.is_dir() {
                     folders.push(path);
-                } else if self.is_in(&std::fs::read(&path).unwrap_or_default()) {
+                } else if unless_gone(&path, std::fs::read(&path)).is_some_and(|bytes| self.is_in(&bytes)) {
                     return true;
                 }
             }
         }
         false
+    }
+}
+
+/// What was read; `None` when it is no longer there.
+fn unless_gone<T>(path: &Path, read: std::io::Result<T>) -> Option<T> {
+    match read {
+        Ok(read) => Some(read),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => panic!("{} cannot be read: {error}", path.display()),
     }
 }
 
@@ -77,5 +91,27 @@ mod tests {
             assert!(canary.is_in(text.as_bytes()), "{text}");
         }
         assert!(!canary.is_in(b"kq7vTRADEzp3xw9b, 6b71377654524144457a7033787739626"));
+    }
+
+    #[test]
+    fn files_that_are_gone_are_clean_and_others_are_searched_in_all_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("one/two");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::os::unix::fs::symlink("nowhere", deep.join("gone")).unwrap();
+        assert!(!Canary::new(b"kq7vTRADEzp3xw9bm").is_below(folder.path()));
+
+        std::fs::write(deep.join("file"), "..kq7vTRADEzp3xw9bm..").unwrap();
+
+        assert!(Canary::new(b"kq7vTRADEzp3xw9bm").is_below(folder.path()));
+    }
+
+    #[test]
+    #[should_panic(expected = "cannot be read")]
+    fn a_file_that_cannot_be_read_is_not_clean() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("loop", folder.path().join("loop")).unwrap();
+
+        Canary::new(b"kq7vTRADEzp3xw9bm").is_below(folder.path());
     }
 }
