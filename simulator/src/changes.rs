@@ -30,11 +30,6 @@ impl Changes {
         Self { random, one_in, has_left: false, is_invited: false, count: 0 }
     }
 
-    /// How many updates there were.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// Before anything goes wrong: an org may join the first channel and wait for the config that adds it.
     pub(crate) fn invite(&mut self, world: &mut World, first: ChannelId) -> Result<(), Failure> {
         self.is_invited = self.one_in > 0 && self.random.index(2) == 0;

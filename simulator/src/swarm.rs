@@ -9,6 +9,7 @@ use crate::node::NodeId;
 use crate::random::Random;
 use crate::world::World;
 use ledgercast_crypto::Digest;
+use ledgercast_protocol::types::ChannelId;
 use std::time::Duration;
 
 /// Orgs 1 and 2 are on the first channel, orgs 2 and 3 on the second.
@@ -46,7 +47,7 @@ pub struct Report {
     pub deliveries: u64,
     /// Frames that were lost.
     pub frames_lost: u64,
-    /// Config updates that were submitted.
+    /// Config updates that are in force at all peers of their channel in the end.
     pub updates: u64,
     /// From the last fault mended and the last block submitted until all were at the tip.
     pub recovery: Duration,
@@ -135,7 +136,7 @@ impl Campaign {
     /// # Errors
     /// [`Failure`] when an invariant breaks or the bound is passed.
     pub fn recover(&mut self) -> Result<Report, Failure> {
-        let Self { world, settings, changes, calm, .. } = self;
+        let Self { world, settings, calm, .. } = self;
         world.run_for(calm.saturating_sub(world.now()))?;
         for name in CHANNELS {
             world.submit(world.channel(name), 5, 1000);
@@ -144,12 +145,16 @@ impl Campaign {
         world.run_until("every peer is at the tip of its channels", settings.recovery_max, |world| {
             members.iter().all(|(channel, nodes)| world.are_at_tip(nodes, *channel))
         })?;
+        let in_force = |(channel, nodes): &(ChannelId, Vec<NodeId>)| {
+            let views = nodes.iter().filter_map(|node| world.channel_view(*node, *channel));
+            views.map(|view| view.config_number).min().unwrap_or_default()
+        };
         Ok(Report {
             simulated: world.now(),
             events: world.event_count(),
             deliveries: world.deliveries(),
             frames_lost: world.traffic().lost(),
-            updates: changes.count(),
+            updates: members.iter().map(in_force).sum(),
             recovery: world.now().saturating_sub(*calm),
             trace: world.trace_hash(),
         })
