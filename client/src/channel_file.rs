@@ -4,7 +4,7 @@ use crate::text_file::{self, TextFileError, beside};
 use bytes::Bytes;
 use ledgercast_crypto::msp::{self, MspError};
 use ledgercast_crypto::{CertificateError, KeyError, SecretKey};
-use ledgercast_protocol::channel::{ChannelLimits, Genesis, GenesisError};
+use ledgercast_protocol::channel::{ChannelLimits, ConfigUpdate, Genesis, GenesisError};
 use ledgercast_protocol::time::WallTime;
 use ledgercast_protocol::types::{ChannelId, ChannelName, Endpoint};
 use ledgercast_protocol::wire::proto;
@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
+
+/// Room for one admin's signature of an update: nobody has signed a first config, whose certificates would
+/// tell (guess: ours have under 700 bytes, an intermediate as many).
+const SIGNATURE_BYTES: usize = 4096;
 
 /// Why no genesis block can be made of a file.
 #[derive(Debug, Error)]
@@ -37,6 +41,19 @@ pub enum ChannelFileError {
         file: PathBuf,
         /// What is wrong.
         error: GenesisError,
+    },
+    /// No config update could ever be submitted.
+    #[error(
+        "{}: limits.envelope_bytes_max is {found}; the next config with its signatures may need {needed}",
+        file.display()
+    )]
+    EnvelopeLimit {
+        /// The channel file.
+        file: PathBuf,
+        /// The limit.
+        found: u32,
+        /// The least that it should be.
+        needed: usize,
     },
     /// No channel id could be drawn.
     #[error(transparent)]
@@ -143,8 +160,15 @@ pub fn create_genesis(file: &Path, timestamp: WallTime) -> Result<Genesis, Chann
     let config = read_config(file)?;
     // The key generator is our only source of randomness; its seed is as random as its key.
     let channel = ChannelId::from_bytes(*SecretKey::generate()?.seed_bytes());
-    Genesis::create(channel, &config, timestamp)
-        .map_err(|error| ChannelFileError::Genesis { file: file.to_owned(), error })
+    let genesis = Genesis::create(channel, &config, timestamp)
+        .map_err(|error| ChannelFileError::Genesis { file: file.to_owned(), error })?;
+    let found = genesis.config().limits().envelope_bytes_max;
+    let config_bytes = ConfigUpdate::propose(&config).config().len();
+    let needed = ConfigUpdate::envelope_bytes_needed(genesis.config(), config_bytes, SIGNATURE_BYTES);
+    match (found as usize) < needed {
+        true => Err(ChannelFileError::EnvelopeLimit { file: file.to_owned(), found, needed }),
+        false => Ok(genesis),
+    }
 }
 
 /// Reads the config that a channel file describes, with number 0.
@@ -230,6 +254,8 @@ fn read_follower(file: &Path, follower: &Follower) -> Result<proto::FollowerConf
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ledgercast_crypto::issue::{Authority, Enrolment, TlsAuthority, Validity};
+    use ledgercast_crypto::{OrgRoots, Role};
 
     fn refusal(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -250,6 +276,45 @@ mod tests {
         assert_eq!(read.limits.batch_bytes_max, defaults.batch_bytes_max);
         assert_eq!(read.limits.batch_timeout, defaults.batch_timeout);
         assert_eq!(read.quorum, one());
+    }
+
+    #[test]
+    fn a_limit_that_leaves_no_room_for_an_update_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let validity = Validity { not_before: 1_700_000_000, not_after: 2_000_000_000 };
+        let authority = Authority::create("org1", validity).unwrap();
+        let key = SecretKey::generate().unwrap();
+        let enrolment = Enrolment { common_name: "orderer", role: Role::Orderer, validity };
+        let certificate = authority.enrol(&key.public(), &enrolment).unwrap();
+        let roots = OrgRoots {
+            name: "org1".to_owned(),
+            roots: vec![authority.certificate().clone()],
+            intermediates: Vec::new(),
+            tls_roots: vec![TlsAuthority::create("org1", validity).unwrap().certificate().clone()],
+            crls: Vec::new(),
+        };
+        roots.write(&folder.path().join("msp")).unwrap();
+        std::fs::write(folder.path().join("orderer.pem"), certificate.to_pem()).unwrap();
+        let file = folder.path().join("channel.toml");
+        let create = |envelope_bytes_max: usize| {
+            let text = format!(
+                "name = \"trade\"\n[limits]\nenvelope_bytes_max = {envelope_bytes_max}\n\
+                 [[orgs]]\nname = \"org1\"\nmsp = \"msp\"\n\
+                 [[orderers]]\norg = \"org1\"\ncertificate = \"orderer.pem\"\nmsp = \"msp\"\n\
+                 endpoint = \"orderer:7050\""
+            );
+            std::fs::write(&file, text).unwrap();
+            create_genesis(&file, WallTime::from_millis(1))
+        };
+
+        let Err(ChannelFileError::EnvelopeLimit { needed, .. }) = create(1000) else {
+            panic!("no update fits into 1000 bytes");
+        };
+
+        assert!(needed > SIGNATURE_BYTES, "{needed}");
+        // The limit itself takes a byte more in the config at most.
+        assert!(create(needed + 8).is_ok());
+        assert!(matches!(create(needed - 1), Err(ChannelFileError::EnvelopeLimit { .. })));
     }
 
     #[test]

@@ -174,6 +174,16 @@ impl ConfigUpdate {
         before.orgs().len() / 2 + 1
     }
 
+    /// How long the envelope may be that carries an update of `config_bytes`, when it replaces `before` and each
+    /// admin's signature with its certificates has `signature_bytes`.
+    pub fn envelope_bytes_needed(
+        before: &ChannelConfig,
+        config_bytes: usize,
+        signature_bytes: usize,
+    ) -> usize {
+        config_bytes + Self::majority_of(before) * signature_bytes + ENVELOPE_OVERHEAD_BYTES
+    }
+
     /// Decides whether this update replaces `before`; without a clock, so everybody decides alike.
     ///
     /// # Errors
@@ -225,7 +235,7 @@ impl ConfigUpdate {
         let found = next.limits().envelope_bytes_max;
         let signature = |it| proto::AdminSignature::from(it).encoded_len() + SIGNATURE_OVERHEAD_BYTES;
         let longest = self.signatures.iter().map(signature).max().unwrap_or(0);
-        let needed = self.config.len() + Self::majority_of(next) * longest + ENVELOPE_OVERHEAD_BYTES;
+        let needed = Self::envelope_bytes_needed(next, self.config.len(), longest);
         match (found as usize) < needed {
             true => Err(UpdateError::EnvelopeLimit { found, needed }),
             false => Ok(()),
