@@ -6,7 +6,7 @@ use super::envelope_job::Judgement;
 use super::queue::{Queue, Queued};
 use super::{Config, EnvelopeJob, EnvelopeVerdict, Nonces, Output, SubmitAnswer, SubmitRefusal, Ticket};
 use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
-use crate::ledger::{Envelope, EnvelopeId, EnvelopeKind, VerifiedHeader};
+use crate::ledger::{Envelope, EnvelopeError, EnvelopeId, EnvelopeKind, VerifiedHeader};
 use crate::store::{EnvelopePosition, StoreError};
 use crate::time::{Monotonic, Now};
 use crate::types::{BlockNumber, Height};
@@ -106,6 +106,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Submission {
     envelope: Envelope,
+    /// Length of the envelope as it came.
+    bytes: usize,
     creator: CertificateChain,
     waiting: Waiting,
 }
@@ -198,16 +200,10 @@ impl Line {
         }
         let held_bytes = held_bytes(bytes.len(), &creator);
         self.load.bytes += held_bytes;
-        out.push(Output::Verify(EnvelopeJob {
-            digest,
-            envelope: envelope.clone(),
-            bytes: bytes.len(),
-            creator: creator.clone(),
-            config: Arc::clone(&self.judging_config),
-            at: context.now.wall.as_seconds(),
-        }));
         let waiting = Waiting { tickets: vec![ticket], bytes: held_bytes };
-        self.judging.insert(digest, Submission { envelope, creator, waiting });
+        let submission = Submission { envelope, bytes: bytes.len(), creator, waiting };
+        self.judge_submission(context, digest, &submission, out);
+        self.judging.insert(digest, submission);
     }
 
     pub(super) fn on_judged(
@@ -223,8 +219,7 @@ impl Line {
         if verdict.config_number != self.config.number()
             && let Some(submission) = self.judging.get(&verdict.digest)
         {
-            let (envelope, creator) = (submission.envelope.clone(), submission.creator.clone());
-            return self.judge(context, verdict.digest, envelope, creator, out);
+            return self.judge_submission(context, verdict.digest, submission, out);
         }
         // Answered already, if the channel was halted in between.
         let Some(submission) = self.judging.remove(&verdict.digest) else { return };
@@ -303,7 +298,7 @@ impl Line {
             copy.waiting.tickets.extend(submission.waiting.tickets);
             return;
         }
-        self.judge(context, digest, submission.envelope.clone(), submission.creator.clone(), out);
+        self.judge_submission(context, digest, &submission, out);
         self.judging.insert(digest, submission);
     }
 
@@ -314,7 +309,7 @@ impl Line {
         context: &Context<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Submission { envelope, creator, waiting } = submission;
+        let Submission { envelope, creator, waiting, .. } = submission;
         let is_update = envelope.content().kind == EnvelopeKind::Config;
         // The second one would be made for a config that is in force no more.
         if is_update && self.queue.has_update() {
@@ -379,14 +374,12 @@ impl Line {
     }
 
     /// The config that a batch brings: one that holds an update holds nothing else.
-    fn judge_update(&self, batch: &[Queued]) -> Result<Option<Arc<ChannelConfig>>, UpdateError> {
+    pub(super) fn judge_update(&self, batch: &[Queued]) -> Result<Option<Arc<ChannelConfig>>, UpdateError> {
         let [Queued { is_update: true, bytes, .. }] = batch else {
             return Ok(None);
         };
-        // It was decoded when it came.
-        let Ok(envelope) = Envelope::decode(bytes.clone()) else {
-            return Ok(None);
-        };
+        let malformed = |error: EnvelopeError| UpdateError::Malformed(error.to_string());
+        let envelope = Envelope::decode(bytes.clone()).map_err(malformed)?;
         let update = ConfigUpdate::decode(envelope.content().payload.clone())?;
         update.judge(&self.config).map(|next| Some(Arc::new(next)))
     }
@@ -470,20 +463,31 @@ impl Line {
             // It was decoded when it came.
             let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { continue };
             let digest = submission_digest(&queued.bytes, &queued.creator);
-            self.judge(context, digest, envelope, queued.creator.clone(), out);
+            self.judge(context, digest, (envelope, queued.bytes.len()), queued.creator.clone(), out);
             self.judging_again.insert(digest, queued);
         }
     }
 
+    fn judge_submission(
+        &self,
+        context: &Context<'_>,
+        digest: Digest,
+        submission: &Submission,
+        out: &mut Vec<Output>,
+    ) {
+        let envelope = (submission.envelope.clone(), submission.bytes);
+        self.judge(context, digest, envelope, submission.creator.clone(), out);
+    }
+
+    /// Has an envelope of so many bytes judged by the config in force.
     fn judge(
         &self,
         context: &Context<'_>,
         digest: Digest,
-        envelope: Envelope,
+        (envelope, bytes): (Envelope, usize),
         creator: CertificateChain,
         out: &mut Vec<Output>,
     ) {
-        let bytes = envelope.encode().len();
         let (config, at) = (Arc::clone(&self.judging_config), context.now.wall.as_seconds());
         out.push(Output::Verify(EnvelopeJob { digest, envelope, bytes, creator, config, at }));
     }
@@ -497,6 +501,7 @@ impl Line {
     ) {
         let Ok(envelope) = Envelope::decode(queued.bytes.clone()) else { return };
         if verdict.config_number != self.config.number() {
+            let envelope = (envelope, queued.bytes.len());
             self.judge(context, verdict.digest, envelope, queued.creator.clone(), out);
             self.judging_again.insert(verdict.digest, queued);
             return;

@@ -1,11 +1,14 @@
 //! Config updates in a channel's line: alone in their block, and everything behind them under the new config.
 
 use super::Bench;
-use crate::channel::{ConfigUpdate, UpdateError};
+use crate::channel::{ChannelLimits, ConfigUpdate, UpdateError};
 use crate::ledger::{Envelope, EnvelopeContent, VerifiedBlock};
 use crate::ordering::envelope_job::Judgement;
-use crate::ordering::{Config, EnvelopeVerdict, Input, Load, SubmitAnswer, SubmitRefusal, Ticket};
+use crate::ordering::line::Line;
+use crate::ordering::queue::Queued;
+use crate::ordering::{Config, EnvelopeVerdict, Input, Load, Nonces, SubmitAnswer, SubmitRefusal, Ticket};
 use crate::store::suite::{Chain, Creator, org_config};
+use crate::time::Monotonic;
 use crate::wire::proto;
 use bytes::Bytes;
 use ledgercast_crypto::{Role, SecretKey};
@@ -78,6 +81,42 @@ fn a_verdict_under_a_replaced_config_is_repeated() {
     }
 
     assert!(matches!(bench.refusal(late), SubmitRefusal::NotPermitted { .. }));
+}
+
+#[test]
+fn an_envelope_is_judged_again_by_the_bytes_that_came() {
+    let mut chain = Chain::new(1);
+    let mut bench = Bench::new(&chain);
+    let envelope = chain.client().envelope(chain.channel(), 1, &[7; 9000]);
+    let limit = envelope.encode().len() as u32;
+    // Field 15, length-delimited, four bytes: unknown, so skipped by every decoder.
+    let padded = [&envelope.encode()[..], &[0x7a, 4, 1, 2, 3, 4]].concat();
+    let bytes = padded.len();
+    bench.is_holding_verdicts = true;
+    let late = bench.submit_bytes(padded.into(), &chain.client().certificate);
+    let jobs = std::mem::take(&mut bench.held_jobs);
+    bench.is_holding_verdicts = false;
+
+    let limits = ChannelLimits { envelope_bytes_max: limit, ..ChannelLimits::default() };
+    update(&mut bench, &mut chain, |config| config.limits = Some((&limits).into()));
+    for job in jobs {
+        bench.handle(Input::Judged(job.run()));
+    }
+
+    assert_eq!(bench.refusal(late), &SubmitRefusal::TooLarge { bytes, limit: limit as usize });
+}
+
+#[test]
+fn an_update_that_does_not_decode_is_not_signed() {
+    let chain = Chain::new(1);
+    let bench = Bench::new(&chain);
+    let nonces = Nonces::recover(&bench.store, chain.channel(), 10).unwrap();
+    let line = Line::new(chain.config().clone(), Err(String::new()), chain.tip().clone(), nonces);
+    let (bytes, admitted) = (Bytes::from_static(b"no envelope"), Monotonic::ZERO);
+    let id = chain.client().envelope(chain.channel(), 1, b"any").id();
+    let queued = Queued { id, bytes, creator: chain.client().chain(), is_update: true, admitted };
+
+    assert!(matches!(line.judge_update(&[queued]), Err(UpdateError::Malformed(_))));
 }
 
 /// A bench that asks its store about every new envelope.
