@@ -38,7 +38,8 @@ impl Canary {
     /// none.
     ///
     /// # Panics
-    /// The folder does not exist, or something in it cannot be read: a search that looks nowhere finds nothing.
+    /// The folder does not exist, or something in it cannot be read: a search that looks nowhere finds
+    /// nothing.
     pub fn is_below(&self, folder: &Path) -> bool {
         assert!(folder.is_dir(), "{} is no folder", folder.display());
         let mut folders = vec![folder.to_owned()];

@@ -174,8 +174,8 @@ impl ConfigUpdate {
         before.orgs().len() / 2 + 1
     }
 
-    /// How long the envelope may be that carries an update of `config_bytes`, when it replaces `before` and each
-    /// admin's signature with its certificates has `signature_bytes`.
+    /// How long an envelope must be allowed to be, so that it can carry an update of `config_bytes` that
+    /// replaces `before`, when each admin's signature with its certificates has `signature_bytes`.
     pub fn envelope_bytes_needed(
         before: &ChannelConfig,
         config_bytes: usize,

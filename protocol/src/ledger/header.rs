@@ -98,8 +98,8 @@ impl Header {
         Self { fields, bytes, hash }
     }
 
-    /// Decodes a header and checks its shape. Its bytes are copied: they are kept for long, and the frame that
-    /// they came in would be kept with them.
+    /// Decodes a header and checks its shape. Its bytes are copied: they are kept for long, and the frame
+    /// that they came in would be kept with them.
     ///
     /// # Errors
     /// [`HeaderError`] names the field that is wrong.

@@ -219,8 +219,8 @@ impl Message {
         }
     }
 
-    /// Whether this may come on that lane: bodies are pushed on one and answered on another. Frames of each lane
-    /// have a limit of their own.
+    /// Whether this may come on that lane: bodies are pushed on one and answered on another. Frames of each
+    /// lane have a limit of their own.
     pub fn travels_on(&self, lane: Lane) -> bool {
         let is_body = matches!(self, Self::Channel(_, ChannelMessage::BodyFrame { .. }));
         lane == self.lane() || is_body && lane == Lane::Data

@@ -69,7 +69,8 @@ impl Channel {
         self.deferred.forget(source);
     }
 
-    /// Something of a source was false, or of a config that was replaced: all its copies go, and can come again.
+    /// Something of a source was false, or of a config that was replaced: all its copies go, and may come
+    /// again.
     pub(super) fn forget_copies_of(&mut self, source: Source) {
         self.proving.forget_source(source);
         self.deferred.forget(source);
