@@ -4,7 +4,7 @@ use super::Config;
 use crate::time::Monotonic;
 use crate::types::{BlockNumber, MemberId};
 use crate::wire::Tip;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who announced a header, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,20 @@ pub struct Announcer {
     pub at: Monotonic,
 }
 
+/// How often the number of announcers that are asked at once doubles. Four with eight kept: the third round
+/// reaches the last of them.
+const ROUND_DOUBLINGS_MAX: u32 = 2;
+
 #[derive(Debug, Default)]
 struct Claim {
     announcers: Vec<Announcer>,
     /// How many of the announcers were asked.
     asked: usize,
-    /// Until when the last one asked, or the verification under way, has time.
+    /// Those of them that still owe an answer.
+    open: BTreeSet<MemberId>,
+    /// Rounds of questions to which nobody answered.
+    rounds: u32,
+    /// Until when those asked last, or the verification under way, have time.
     due: Option<Monotonic>,
 }
 
@@ -59,20 +67,33 @@ impl Claims {
         }
     }
 
-    /// The next announcer to ask; a claim without one is forgotten: a new announcement opens it again.
-    pub(super) fn next_announcer(&mut self, tip: Tip, due: Monotonic) -> Option<MemberId> {
-        let claim = self.by_tip.get_mut(&tip)?;
-        match claim.announcers.get(claim.asked) {
-            Some(announcer) => {
-                claim.asked += 1;
-                claim.due = Some(due);
-                Some(announcer.member)
-            }
-            None => {
-                self.by_tip.remove(&tip);
-                None
-            }
+    /// Whom to ask next, now that nobody has answered in time: one, then two, then four, because most may be
+    /// silent. A claim without one is forgotten: a new announcement opens it again.
+    pub(super) fn next_round(&mut self, tip: Tip, due: Monotonic) -> Vec<MemberId> {
+        let Some(claim) = self.by_tip.get_mut(&tip) else {
+            return Vec::new();
+        };
+        let count = 1 << claim.rounds.min(ROUND_DOUBLINGS_MAX);
+        claim.rounds = claim.rounds.saturating_add(1);
+        claim.open.clear();
+        let next = claim.ask_next(count, due);
+        if next.is_empty() {
+            self.by_tip.remove(&tip);
         }
+        next
+    }
+
+    /// Whom to ask in place of one that will not answer; the claim ends with the last question.
+    pub(super) fn replacement(&mut self, tip: Tip, of: MemberId, due: Monotonic) -> Vec<MemberId> {
+        let Some(claim) = self.by_tip.get_mut(&tip) else {
+            return Vec::new();
+        };
+        claim.open.remove(&of);
+        let next = claim.ask_next(1, due);
+        if next.is_empty() && claim.open.is_empty() {
+            self.by_tip.remove(&tip);
+        }
+        next
     }
 
     pub(super) fn due(&self, now: Monotonic) -> Vec<Tip> {
@@ -86,14 +107,14 @@ impl Claims {
 
     pub(super) fn asked_of(&self, member: MemberId, number: BlockNumber) -> Vec<Tip> {
         let claims = self.by_tip.range(number_range(number));
-        claims.filter(|(_, claim)| claim.last_asked() == Some(member)).map(|(tip, _)| *tip).collect()
+        claims.filter(|(_, claim)| claim.open.contains(&member)).map(|(tip, _)| *tip).collect()
     }
 
     /// Takes a member off all claims; returns those whose open question it leaves unanswered.
     pub(super) fn forget_member(&mut self, member: MemberId) -> Vec<Tip> {
         let mut unanswered = Vec::new();
         for (tip, claim) in &mut self.by_tip {
-            if claim.last_asked() == Some(member) {
+            if claim.open.contains(&member) {
                 unanswered.push(*tip);
             }
             if let Some(index) = claim.announcers.iter().position(|it| it.member == member) {
@@ -131,9 +152,15 @@ impl Claim {
         has_room
     }
 
-    fn last_asked(&self) -> Option<MemberId> {
-        let last = self.asked.checked_sub(1)?;
-        self.announcers.get(last).map(|announcer| announcer.member)
+    fn ask_next(&mut self, count: usize, due: Monotonic) -> Vec<MemberId> {
+        let next: Vec<MemberId> =
+            self.announcers.iter().skip(self.asked).take(count).map(|announcer| announcer.member).collect();
+        if !next.is_empty() {
+            self.asked += next.len();
+            self.open.extend(&next);
+            self.due = Some(due);
+        }
+        next
     }
 }
 

@@ -4,8 +4,8 @@
 //!   that it came from and nobody who claims to have it (infect-and-die). After the commit the same ones get
 //!   `Complete`.
 //! - An announced header that I lack is asked from its announcer; the others that announce it wait in line
-//!   and are asked in turn, each for `question_timeout`. An announcement by itself proves nothing and is kept
-//!   only that long.
+//!   and are asked in turn, one, then two, then four at once, each round for `question_timeout`: so most of
+//!   them may be silent. An announcement by itself proves nothing and is kept only that long.
 //!
 //! Limits: one member opens at most `claims_per_member_max` claims, a claim keeps `announcers_max`
 //! announcers, and one number has at most `hashes_per_number_max` claims; what is beyond is refused and
@@ -179,9 +179,19 @@ impl State {
 
     fn ask(&mut self, now: Monotonic, tip: Tip) {
         let due = now.saturating_add(self.config.question_timeout);
-        if let Some(member) = self.claims.next_announcer(tip, due) {
-            self.questions.push((member, WantHeaders { first: tip.number, count: 1 }));
-        }
+        let next = self.claims.next_round(tip, due);
+        self.ask_each(tip, next);
+    }
+
+    fn replace(&mut self, now: Monotonic, tip: Tip, member: MemberId) {
+        let due = now.saturating_add(self.config.question_timeout);
+        let next = self.claims.replacement(tip, member, due);
+        self.ask_each(tip, next);
+    }
+
+    fn ask_each(&mut self, tip: Tip, members: Vec<MemberId>) {
+        let want = WantHeaders { first: tip.number, count: 1 };
+        self.questions.extend(members.into_iter().map(|member| (member, want)));
     }
 
     fn ask_next_announcers(&mut self, now: Monotonic) {
@@ -192,13 +202,13 @@ impl State {
 
     fn on_lacking(&mut self, now: Monotonic, from: MemberId, number: BlockNumber) {
         for tip in self.claims.asked_of(from, number) {
-            self.ask(now, tip);
+            self.replace(now, tip, from);
         }
     }
 
     fn handle_gone(&mut self, now: Monotonic, member: MemberId) {
         for tip in self.claims.forget_member(member) {
-            self.ask(now, tip);
+            self.replace(now, tip, member);
         }
     }
 

@@ -74,16 +74,16 @@ impl Bench {
 }
 
 #[test]
-fn the_first_announcer_is_asked_and_the_next_one_when_it_does_not_answer() {
-    let mut bench = Bench::new(3, 1);
-    (0..3).for_each(|from| bench.announced(from, tip(1, "one")));
+fn the_first_announcer_is_asked_and_twice_as_many_each_time_nobody_answers() {
+    let mut bench = Bench::new(8, 1);
+    (0..8).for_each(|from| bench.announced(from, tip(1, "one")));
     assert_eq!(bench.asked(), [(member(0), 1)]);
 
-    for next in 1..3 {
+    for next in [1..3, 3..7, 7..8] {
         bench.millis += 1000;
         assert_eq!(bench.state.next_due(), Some(Monotonic::new(Duration::from_millis(bench.millis))));
         bench.handle(Input::TimerDue);
-        assert_eq!(bench.asked(), [(member(next), 1)]);
+        assert_eq!(bench.asked(), next.map(|index| (member(index), 1)).collect::<Vec<_>>());
     }
     bench.millis += 1000;
     bench.handle(Input::TimerDue);
@@ -100,6 +100,26 @@ fn who_lacks_the_header_or_goes_is_replaced_at_once() {
     assert_eq!(bench.asked(), [(member(1), 1)]);
     bench.handle(Input::NeighbourGone(member(1)));
     assert_eq!(bench.asked(), [(member(2), 1)]);
+}
+
+#[test]
+fn who_lacks_the_header_is_replaced_once_while_others_are_waited_for() {
+    let mut bench = Bench::new(4, 1);
+    (0..4).for_each(|from| bench.announced(from, tip(1, "one")));
+    bench.millis += 1000;
+    bench.handle(Input::TimerDue);
+    assert_eq!(bench.asked().len(), 3, "one, then two");
+
+    let lacks = |index| Input::Lacking { from: member(index), number: BlockNumber::new(1) };
+    bench.handle(lacks(1));
+    assert_eq!(bench.asked(), [(member(3), 1)]);
+    bench.handle(lacks(3));
+    bench.handle(lacks(3));
+    assert_eq!(bench.asked(), []);
+
+    assert!(bench.state.next_due().is_some(), "the third still has time");
+    bench.handle(lacks(2));
+    assert_eq!(bench.state.next_due(), None);
 }
 
 #[test]

@@ -10,13 +10,15 @@
 //!   asked for yet, and that nobody of my org has said to have, waits anew. Later leaders follow one that may
 //!   have withheld, and get no further time.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
-//!   to twice as many once questions have lapsed. Holders: who committed it, then who claims the height, then
-//!   who announced it; the less busy first, my own org first; who let questions lapse comes last. Who says
-//!   `Lacking` is replaced at once. When nobody is left, a pause that doubles up to a cap, then anybody.
+//!   to twice as many after each round that lapsed, up to four. Holders: who committed it, then who claims
+//!   the height, then who announced it; the less busy first, my own org first; who let questions lapse comes
+//!   last. Who says `Lacking` is replaced at once. Once questions have lapsed, members that have said nothing
+//!   of the block are asked too, after the others: all who say that they have it may be liars. When nobody is
+//!   left, a pause that doubles up to a cap, then anybody.
 //! - After a false body the whole is asked from one holder at a time, so that the guilty one is known.
 //!
 //! Limits: `bodies_in_flight_max` tasks with open questions, lowest numbers first; the arena's room is asked
-//! before.
+//! before, for all that is on its way.
 //!
 //! Resists: withholding (A11, A13, A17: time-outs, other holders), slow answers (A10: the cap per attempt).
 //! Who withholds one block of a burst and sends others delays its repair, by `burst_wait_max` at most.
@@ -116,8 +118,8 @@ pub enum Input {
 pub trait Bodies {
     /// The frames of a body that are not here, in order.
     fn missing_frames(&self, number: BlockNumber) -> Vec<u32>;
-    /// Whether the arena has room for this body.
-    fn has_room(&self, number: BlockNumber) -> bool;
+    /// Whether the arena has room for this body beside so many bytes that are asked for and not here yet.
+    fn has_room(&self, number: BlockNumber, promised_bytes: u64) -> bool;
     /// What a neighbour has said about a block.
     fn holding(&self, neighbour: &Neighbour, number: BlockNumber) -> Holding;
 }
@@ -393,6 +395,8 @@ impl State {
         let in_flight: Vec<BlockNumber> =
             self.tasks.iter().filter(|it| it.1.is_in_flight()).map(|it| *it.0).collect();
         let mut places = self.config.bodies_in_flight_max.saturating_sub(in_flight.len());
+        // What is on its way needs its place too, else it comes and is refused.
+        let mut promised = in_flight.iter().map(|number| self.promised_bytes(*number, context)).sum::<u64>();
         for number in in_flight {
             if self.waiting.remove(&number) {
                 self.ask_round(now, number, context, out);
@@ -400,12 +404,24 @@ impl State {
         }
         while places > 0
             && let Some(number) = self.waiting.first().copied()
-            && context.bodies.has_room(number)
+            && context.bodies.has_room(number, promised)
         {
             self.waiting.remove(&number);
             self.ask_round(now, number, context, out);
-            places -= usize::from(self.tasks.get(&number).is_some_and(Task::is_in_flight));
+            if self.tasks.get(&number).is_some_and(Task::is_in_flight) {
+                places -= 1;
+                promised = promised.saturating_add(self.promised_bytes(number, context));
+            }
         }
+    }
+
+    /// The bytes of a body of which nothing is here yet.
+    fn promised_bytes(&self, number: BlockNumber, context: &Context<'_>) -> u64 {
+        let Some(task) = self.tasks.get(&number) else {
+            return 0;
+        };
+        let is_begun = (context.bodies.missing_frames(number).len() as u64) < task.frame_count();
+        if is_begun { 0 } else { task.body_bytes }
     }
 
     /// One attempt: whoever still owes an answer has let it lapse; the missing frames are asked from others.
@@ -427,7 +443,7 @@ impl State {
         let ranges = task.ranges(&missing);
         let mut chosen = self.choose(number, ranges.len(), context);
         if chosen.is_empty() && !lapsed.is_empty() {
-            // Everybody was asked, and the time-out was pause enough.
+            // Everybody at all was asked, and the time-out was pause enough.
             if let Some(task) = self.tasks.get_mut(&number) {
                 task.asked.clear();
             }
@@ -465,7 +481,8 @@ impl State {
             load: &load,
             load_preferred: self.config.questions_per_member,
             lapses: &self.lapses,
-            is_anybody: task.empty_rounds > 0,
+            // Those who say that they have it may be silent liars, all of them.
+            is_anybody: task.empty_rounds > 0 || task.rounds_lapsed > 0,
         };
         let candidates = context.neighbours.iter().filter(|it| !task.asked.contains(&it.member));
         ranking.choose(candidates, count, context.bodies, &mut self.random)

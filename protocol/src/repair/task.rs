@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
+/// Questions of one round at most. Four (design baseline): what comes twice is wasted.
+const QUESTIONS_MAX: usize = 4;
+
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) tip: Tip,
@@ -57,25 +60,27 @@ impl Task {
         !self.open.is_empty()
     }
 
-    /// The runs to ask for: one for a single frame or a sole holder, else two halves; each twice once
-    /// questions have lapsed, because half of the holders may be silent.
+    /// Of how many frames the body consists.
+    pub(super) fn frame_count(&self) -> u64 {
+        self.body_bytes.div_ceil(BODY_FRAME_BYTES as u64)
+    }
+
+    /// The runs to ask for: one for a single frame or a sole holder, else two halves; twice as many questions
+    /// after each round that lapsed, up to four, because most of the likely holders may be silent.
     pub(super) fn ranges(&self, missing: &[u32]) -> Vec<Range<u32>> {
         let (Some(first), Some(last)) = (missing.first(), missing.last()) else {
             return Vec::new();
         };
         if self.is_exclusive {
-            let frames = self.body_bytes.div_ceil(BODY_FRAME_BYTES as u64);
-            return std::iter::once(0..u32::try_from(frames).unwrap_or(u32::MAX)).collect();
+            return std::iter::once(0..u32::try_from(self.frame_count()).unwrap_or(u32::MAX)).collect();
         }
         let whole = *first..last.saturating_add(1);
         let once = match missing.split_at(missing.len().div_ceil(2)) {
             ([.., end], [start, ..]) => vec![*first..end + 1, *start..whole.end],
             _ => vec![whole],
         };
-        match self.rounds_lapsed {
-            0 => once,
-            _ => once.iter().chain(&once).cloned().collect(),
-        }
+        let questions = (once.len() << self.rounds_lapsed.min(2)).min(QUESTIONS_MAX);
+        once.iter().cycle().take(questions).cloned().collect()
     }
 
     /// Notes a question; a member that has one open already is asked for both runs and what lies between.

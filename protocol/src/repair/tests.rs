@@ -14,6 +14,8 @@ struct Known {
     missing: BTreeMap<BlockNumber, Vec<u32>>,
     holding: BTreeMap<MemberId, Holding>,
     full: BTreeSet<BlockNumber>,
+    /// Bytes that may be on their way; `None`: any number.
+    room: Option<u64>,
 }
 
 impl Bodies for Known {
@@ -21,8 +23,8 @@ impl Bodies for Known {
         self.missing.get(&number).cloned().unwrap_or_default()
     }
 
-    fn has_room(&self, number: BlockNumber) -> bool {
-        !self.full.contains(&number)
+    fn has_room(&self, number: BlockNumber, promised_bytes: u64) -> bool {
+        !self.full.contains(&number) && self.room.is_none_or(|room| promised_bytes < room)
     }
 
     fn holding(&self, neighbour: &Neighbour, _: BlockNumber) -> Holding {
@@ -364,6 +366,33 @@ fn who_lets_questions_lapse_twice_is_asked_last() {
     assert_ne!(whom(&bench.want(3, 1, true)), [member(0)]);
 }
 
+/// A17
+#[test]
+fn of_seven_holders_the_first_six_may_be_silent_for_two_time_outs() {
+    let mut bench = Bench::new(7);
+
+    let asked = [whom(&bench.want(1, 1, true)), whom(&bench.wait()), whom(&bench.wait())];
+
+    assert_eq!(asked.each_ref().map(Vec::len), [1, 2, 4]);
+    let all: std::collections::BTreeSet<MemberId> = asked.concat().into_iter().collect();
+    assert_eq!(all.len(), 7, "nobody twice");
+}
+
+/// A17
+#[test]
+fn when_all_that_claim_a_block_are_silent_others_are_asked_and_not_the_same_again() {
+    let mut bench = Bench::new(5);
+    (3..5).for_each(|index| bench.holds(index, Holding::Unknown));
+
+    let asked = [whom(&bench.want(1, 1, true)), whom(&bench.wait()), whom(&bench.wait())];
+
+    let silent = [asked[0].clone(), asked[1].clone()].concat();
+    assert!(silent.iter().all(|who| (0..3).any(|index| *who == member(index))), "{silent:?}");
+    assert_eq!(silent.len(), 3);
+    let others: BTreeSet<MemberId> = asked[2].iter().copied().collect();
+    assert_eq!(others, (3..5).map(member).collect());
+}
+
 #[test]
 fn a_frame_restores_the_standing_of_who_let_questions_lapse() {
     let mut bench = Bench::new(2);
@@ -403,6 +432,20 @@ fn without_room_nothing_is_asked_until_blocks_are_committed() {
     let asked = bench.handle(Input::Committed(number(1)));
 
     assert_eq!(asked.iter().map(|(_, block, _)| *block).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn what_is_asked_for_and_has_not_begun_to_come_keeps_its_room() {
+    let mut bench = Bench::new(4);
+    bench.known.room = Some(4 * BODY_FRAME_BYTES as u64);
+    let asked: Vec<Asked> = (1..=8).flat_map(|block| bench.want(block, 2, true)).collect();
+    let blocks = |asked: &[Asked]| asked.iter().map(|it| it.1).collect::<BTreeSet<_>>();
+    assert_eq!(blocks(&asked), [1, 2].into());
+
+    // What has begun to come is in the arena's own figures.
+    let next = bench.came(1, 0, 0);
+
+    assert_eq!(blocks(&next), [3].into());
 }
 
 #[test]

@@ -378,9 +378,11 @@ impl Bodies for Window {
         }
     }
 
-    fn has_room(&self, number: BlockNumber) -> bool {
+    fn has_room(&self, number: BlockNumber, promised_bytes: u64) -> bool {
+        // The reserve is the lowest one's, whatever is on its way.
+        let promised = if number <= self.lowest_missing() { 0 } else { promised_bytes };
         self.slots.get(&number).is_some_and(|slot| match slot.body {
-            SlotBody::Missing => self.has_room_for(number, slot.body_bytes()),
+            SlotBody::Missing => self.has_room_for(number, slot.body_bytes().saturating_add(promised)),
             _ => true,
         })
     }
