@@ -1,4 +1,8 @@
-//! What this peer keeps to answer questions: newest bodies, reads under way, and each member's budget.
+//! What this peer keeps to answer questions: newest bodies, reads under way, and the budget of answers.
+//!
+//! A small question has a large answer: so all members together get `answer_bytes_per_second`, in eighths of
+//! a second, that many askers cannot fill the link which pushes need. Beyond it nobody is refused who has had
+//! less than an equal part, and everybody gets one answer a second of any size.
 
 use super::Settings;
 use crate::ledger::{VerifiedBlock, VerifiedHeader};
@@ -19,6 +23,9 @@ pub(super) struct Serving {
     recent_headers: VecDeque<VerifiedHeader>,
     header_reads: BTreeSet<(MemberId, BlockNumber)>,
     budgets: BTreeMap<MemberId, Budget>,
+    /// When the running eighth of a second began, and what it has used up.
+    window_since: Monotonic,
+    window_bytes: u64,
     recent_bytes_max: usize,
     recent_bodies_max: usize,
     recent_headers_max: usize,
@@ -28,10 +35,16 @@ pub(super) struct Serving {
     bytes_per_second: u64,
 }
 
-#[derive(Debug)]
+/// Parts of a second in which the budget of answers is counted.
+const WINDOWS_PER_SECOND: u32 = 8;
+
+/// What a member was answered.
+#[derive(Debug, Default)]
 struct Budget {
-    since: Monotonic,
+    /// In the running window.
     bytes: u64,
+    /// From when on it gets an answer whatever others have had.
+    grace_from: Monotonic,
 }
 
 /// What becomes of a question for a durable body.
@@ -59,6 +72,8 @@ impl Serving {
             recent_headers: VecDeque::new(),
             header_reads: BTreeSet::new(),
             budgets: BTreeMap::new(),
+            window_since: Monotonic::ZERO,
+            window_bytes: 0,
             recent_bytes_max: settings.recent_bytes_max,
             recent_bodies_max: settings.recent_bodies_max,
             recent_headers_max: settings.recent_headers_max,
@@ -147,17 +162,26 @@ impl Serving {
         self.header_reads.remove(&(asker, first))
     }
 
-    /// Whether this much more may go to a member in this second; counts it.
+    /// Whether this much more may go to a member now; counts it.
     pub(super) fn spend(&mut self, now: Monotonic, member: MemberId, bytes: u64) -> bool {
-        let budget = self.budgets.entry(member).or_insert(Budget { since: now, bytes: 0 });
-        if now.saturating_since(budget.since) >= Duration::from_secs(1) {
-            *budget = Budget { since: now, bytes: 0 };
+        if now.saturating_since(self.window_since) >= Duration::from_secs(1) / WINDOWS_PER_SECOND {
+            (self.window_since, self.window_bytes) = (now, 0);
+            self.budgets.values_mut().for_each(|budget| budget.bytes = 0);
         }
-        let spent = budget.bytes.saturating_add(bytes);
-        // One answer of any size per second is always allowed, else large bodies could never be had.
-        let is_allowed = budget.bytes == 0 || spent <= self.bytes_per_second;
+        let window = self.bytes_per_second / u64::from(WINDOWS_PER_SECOND);
+        let others = self.budgets.iter().filter(|(other, it)| **other != member && it.bytes > 0).count();
+        let equal_part = window / (others as u64 + 1);
+        let budget = self.budgets.entry(member).or_default();
+        let is_in_budget = self.window_bytes.saturating_add(bytes) <= window
+            || budget.bytes.saturating_add(bytes) <= equal_part;
+        // Else large bodies could never be had.
+        let is_allowed = is_in_budget || now >= budget.grace_from;
         if is_allowed {
-            budget.bytes = spent;
+            budget.bytes = budget.bytes.saturating_add(bytes);
+            self.window_bytes = self.window_bytes.saturating_add(bytes);
+        }
+        if is_allowed && !is_in_budget {
+            budget.grace_from = now.saturating_add(Duration::from_secs(1));
         }
         is_allowed
     }

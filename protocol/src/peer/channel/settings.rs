@@ -52,8 +52,8 @@ pub struct Settings {
     pub reads_in_flight_max: usize,
     /// Questions that wait for one block being read; more are answered with `Lacking`. Default 16 (guess).
     pub read_waiters_max: usize,
-    /// Bytes of bodies and headers sent to one member in a second as answers; more is answered with
-    /// `Lacking`. Default 64 MiB (guess: half of a gigabit link).
+    /// Bytes of bodies and headers sent in a second as answers, to all members together; more is answered
+    /// with `Lacking`, first to who had most. Default 64 MiB (guess: half of a gigabit link).
     pub answer_bytes_per_second: u64,
     /// Headers in one answer. Default 256 (see `range_sync`).
     pub answer_headers_max: u32,

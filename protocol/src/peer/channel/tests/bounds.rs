@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::peer::channel::proving::FRAME_OVERHEAD_BYTES;
-use crate::types::BlockNumber;
+use crate::types::{BlockNumber, MemberId};
 use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, Tip, WantBody, WantHeaders};
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
@@ -176,15 +176,25 @@ fn traces_are_kept_of_the_newest_blocks_only() {
     assert_eq!(numbers, [16, 17, 18, 19, 20]);
 }
 
-#[test]
-fn answers_to_one_member_are_bounded_in_bytes_per_second() {
-    let settings = Settings { answer_bytes_per_second: 1_000_000, ..Settings::default() };
+/// A peer that holds one block of 400,000 bytes, with this budget of answers, and a question for the block.
+fn with_answers(bytes_per_second: u64, askers: usize) -> (Net, Vec<MemberId>, ChannelMessage) {
+    let settings = Settings { answer_bytes_per_second: bytes_per_second, ..Settings::default() };
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(1, 400_000);
     net.preload(0, 1);
-    let [greedy, modest] = net.add_ghosts();
+    let askers = (0..askers).map(|index| net.add_ghost(0, 60 + index, 0)).collect();
     let tip = net.nodes[0].channel.tip();
-    let want = ChannelMessage::WantBody(WantBody { tip, first_frame: 0, frame_count: 2 });
+    (net, askers, ChannelMessage::WantBody(WantBody { tip, first_frame: 0, frame_count: 2 }))
+}
+
+fn answers(net: &Net, asker: MemberId) -> usize {
+    net.nodes[0].sent_to(asker, "body_frame").len() / 2
+}
+
+#[test]
+fn answers_are_bounded_in_bytes_per_second_and_each_asker_has_one_all_the_same() {
+    let (mut net, askers, want) = with_answers(8 * 900_000, 2);
+    let [greedy, modest] = askers[..] else { panic!("two askers") };
 
     for _ in 0..20 {
         net.say(greedy, 0, want.clone());
@@ -192,13 +202,31 @@ fn answers_to_one_member_are_bounded_in_bytes_per_second() {
     }
     net.say(modest, 0, want.clone());
     net.run_for(Duration::from_millis(20));
-    assert_eq!(net.nodes[0].sent_to(greedy, "body_frame").len(), 4);
-    assert_eq!(net.nodes[0].sent_to(modest, "body_frame").len(), 2);
+    assert_eq!(answers(&net, greedy), 3, "two of its eighth of a second, and the one that everybody gets");
+    assert_eq!(answers(&net, modest), 1);
 
-    net.run_for(Duration::from_secs(1));
-    net.say(greedy, 0, want);
+    net.run_for(Duration::from_millis(125));
+    for _ in 0..20 {
+        net.say(greedy, 0, want.clone());
+    }
     net.run_for(Duration::from_millis(20));
-    assert_eq!(net.nodes[0].sent_to(greedy, "body_frame").len(), 6);
+    assert_eq!(answers(&net, greedy), 3 + 2);
+}
+
+/// A18: a small question with a large answer
+#[test]
+fn answers_to_many_askers_share_one_budget() {
+    let (mut net, askers, want) = with_answers(8 * 900_000, 12);
+
+    for _ in 0..100 {
+        askers.iter().for_each(|asker| net.say(*asker, 0, want.clone()));
+        net.run_for(Duration::from_millis(10));
+    }
+
+    let answered: Vec<usize> = askers.iter().map(|asker| answers(&net, *asker)).collect();
+    let total: usize = answered.iter().sum();
+    assert!(total <= 2 * 8 + 2 + 12, "a second's budget and one for each, not {answered:?}");
+    assert!(answered.iter().all(|answers| *answers >= 1), "{answered:?}");
 }
 
 #[test]
