@@ -24,3 +24,6 @@ pub use envelope::{
 pub use header::{CertifiedHeader, HEADER_VERSION, Header, HeaderError, HeaderFields};
 pub use quorum_certificate::{ORDERERS_MAX, QuorumCertificate, QuorumCertificateError};
 pub use verified::{BlockError, VerifiedBlock, VerifiedHeader};
+
+#[cfg(test)]
+mod tests;
