@@ -201,6 +201,9 @@ impl World {
             return Ok(());
         }
         let (node, life, session) = (end.node, end.life, end.session);
+        if self.is_deaf_to(node, lane) {
+            return Ok(());
+        }
         self.deliver(node, life, Input::Received { session, lane, frame })
     }
 

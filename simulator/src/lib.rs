@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Reading order: `world`, `builder`, `node`, `step`; `connections` with `links`; `disk`, `feeds`;
-//! `checks`; `swarm`, `changes`.
+//! `checks`; `liars`; `swarm`, `changes`.
 
 pub mod builder;
 mod certificates;
@@ -24,7 +24,7 @@ mod disk;
 mod faults;
 mod feeds;
 mod identities;
-mod liars;
+pub mod liars;
 mod links;
 pub mod membership_figures;
 mod node;

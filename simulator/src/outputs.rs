@@ -135,7 +135,8 @@ impl World {
                 }
             }
             Event::Offence { member, offence } => {
-                let accused = self.node_of(*member);
+                // What a liar's process gets is answers to questions that it does not know of.
+                let accused = self.node_of(*member).filter(|_| !self.liars.contains(&node));
                 if let Some(accused) = accused.filter(|accused| !self.liars.contains(accused)) {
                     let offence = offence.to_string();
                     return Err(Violation::HonestAccused { by: node, accused, offence });

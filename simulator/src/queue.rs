@@ -42,6 +42,10 @@ pub(crate) enum Scheduled {
     FeedArrives(StreamKey, FeedItem),
     /// The orderer releases the next block of a channel.
     Release(ChannelId),
+    /// A liar sends what it has held back.
+    LateFrame { connection: ConnectionId, from: Side, lane: Lane, frame: Bytes },
+    /// A flooding node does the next of its deeds.
+    Flood { flood: usize, count: u64 },
     /// A graceful stop ends.
     Exit(NodeId, Life),
 }

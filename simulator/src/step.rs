@@ -81,6 +81,14 @@ impl World {
                 self.release(channel);
                 Ok(())
             }
+            Scheduled::LateFrame { connection, from, lane, frame } => {
+                self.put_on_wire(connection, from, lane, frame);
+                Ok(())
+            }
+            Scheduled::Flood { flood, count } => {
+                self.flood_on(flood, count);
+                Ok(())
+            }
             Scheduled::Exit(node, life) => self.exit(node, life),
         }
     }

@@ -43,9 +43,6 @@ pub struct SentFrame<'a> {
     pub frame: &'a Bytes,
 }
 
-/// Makes of a frame what is sent in its place.
-pub(crate) type Liar = Box<dyn FnMut(&SentFrame<'_>) -> Vec<Bytes>>;
-
 /// Says what is wrong with a frame, if anything is.
 pub(crate) type Inspector = Box<dyn FnMut(&SentFrame<'_>) -> Result<(), String>>;
 

@@ -11,7 +11,7 @@ use ledgercast_protocol::peer::{ChannelSnapshot, Snapshot};
 use ledgercast_protocol::store::BlockStore as _;
 use ledgercast_protocol::types::{ChannelId, MemberId};
 use ledgercast_protocol::{Event, WallTime};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 impl World {
@@ -138,6 +138,22 @@ impl World {
     /// What a node told its operator, with the time; blocks and refusals are counted apart.
     pub fn events(&self, node: NodeId) -> &[(Duration, Event)] {
         &self.nodes[node.0].events
+    }
+
+    /// Who was accused of offences, of which, by whom that is no liar.
+    pub fn accusations(&self) -> BTreeMap<NodeId, BTreeMap<&'static str, BTreeSet<NodeId>>> {
+        let mut accusations: BTreeMap<NodeId, BTreeMap<&'static str, BTreeSet<NodeId>>> = BTreeMap::new();
+        for accuser in self.node_ids().filter(|node| !self.liars.contains(node)) {
+            for (_, event) in self.events(accuser) {
+                if let Event::Offence { member, offence } = event
+                    && let Some(accused) = self.node_of(*member)
+                {
+                    let offences = accusations.entry(accused).or_default();
+                    offences.entry(offence.reason()).or_default().insert(accuser);
+                }
+            }
+        }
+        accusations
     }
 
     /// The network that all signatures are made for.

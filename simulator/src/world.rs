@@ -7,13 +7,15 @@ use crate::checks::Checks;
 use crate::connections::{Connection, ConnectionId};
 use crate::feeds::Orderers;
 use crate::identities::Org;
+use crate::liars::{Crime, Flood};
 use crate::links::LinkSettings;
 use crate::node::{Node, NodeId};
 use crate::queue::{Queue, Scheduled};
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::traffic::{Inspector, Liar, Traffic};
+use crate::traffic::{Inspector, Traffic};
 use crate::verifier::Verifier;
+use ledgercast_crypto::SecretKey;
 use ledgercast_protocol::Output;
 use ledgercast_protocol::event::Route;
 use ledgercast_protocol::peer::PeerConfig;
@@ -44,7 +46,9 @@ pub struct World {
     pub(crate) verifier: Verifier,
     pub(crate) checks: Checks,
     pub(crate) liars: BTreeSet<NodeId>,
-    pub(crate) corrupted: BTreeMap<NodeId, Liar>,
+    pub(crate) crimes: BTreeMap<NodeId, Vec<Box<dyn Crime>>>,
+    pub(crate) floods: Vec<Flood>,
+    pub(crate) deaf: BTreeSet<NodeId>,
     pub(crate) trace: Trace,
     pub(crate) traffic: Traffic,
     pub(crate) inspector: Option<Inspector>,
@@ -99,6 +103,24 @@ impl World {
         for _ in 0..blocks {
             chain.extend(payload_bytes);
         }
+    }
+
+    /// Releases now every block that was certified.
+    ///
+    /// # Panics
+    /// As [`World::submit`].
+    pub fn release_certified(&mut self, channel: ChannelId) {
+        let chain = self.channels.iter().find(|chain| chain.id() == channel);
+        let certified = chain.expect("the scenario names a channel that it has built").height();
+        let released = self.orderers.released.get(&channel).copied().unwrap_or(1);
+        for _ in released..certified {
+            self.queue.push(self.now, Scheduled::Release(channel));
+        }
+    }
+
+    /// A node's key, for what its owner should not sign.
+    pub fn key(&self, node: NodeId) -> &SecretKey {
+        &self.nodes[node.0].credentials.key
     }
 
     /// Shows every frame that an honest process sends to `inspector`; an error of it is a failure of the run.

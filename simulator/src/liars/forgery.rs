@@ -1,44 +1,12 @@
-//! What a scenario makes a node do that no honest process does: alter what it sends, sign what is not true.
+//! Signs what is not true: alives of any order and time, and copies of an identity (A2 to A4).
 
-use crate::connections::{ConnectionId, Side};
 use crate::node::NodeId;
-use crate::traffic::SentFrame;
 use crate::world::World;
-use bytes::Bytes;
 use ledgercast_protocol::WallTime;
-use ledgercast_protocol::types::{Incarnation, Lane, Sequence};
+use ledgercast_protocol::types::{ChannelId, Incarnation, Sequence};
 use ledgercast_protocol::wire::{Alive, AliveRecord, Signed};
 
 impl World {
-    /// From now on a node's process is a liar: what it wants to send is handed to `liar`, and what that
-    /// returns is sent instead.
-    pub fn corrupt(&mut self, node: NodeId, liar: impl FnMut(&SentFrame<'_>) -> Vec<Bytes> + 'static) {
-        self.liars.insert(node);
-        self.corrupted.insert(node, Box::new(liar));
-    }
-
-    /// The node's process sends the truth again; it still counts as a liar.
-    pub fn make_honest(&mut self, node: NodeId) {
-        self.corrupted.remove(&node);
-    }
-
-    /// Whether the frame was a liar's and is dealt with.
-    pub(crate) fn send_altered(
-        &mut self,
-        sent: &SentFrame<'_>,
-        (connection, side): (ConnectionId, Side),
-    ) -> bool {
-        let Some(liar) = self.corrupted.get_mut(&sent.from) else {
-            return false;
-        };
-        let lane: Lane = sent.lane;
-        for frame in liar(sent) {
-            self.traffic.count_sent(sent.peek.kind, frame.len());
-            self.put_on_wire(connection, side, lane, frame);
-        }
-        true
-    }
-
     /// An alive with a node's genuine signature and any order and time; its internal endpoint is nobody's.
     pub fn forge_alive(
         &self,
@@ -74,7 +42,7 @@ impl World {
     }
 
     /// From now on a node's store refuses every block of a channel.
-    pub fn refuse_commits(&mut self, node: NodeId, channel: ledgercast_protocol::types::ChannelId) {
+    pub fn refuse_commits(&mut self, node: NodeId, channel: ChannelId) {
         self.nodes[node.0].disk.refuse_commits(channel);
     }
 }
