@@ -1,6 +1,6 @@
 //! Connections between processes: three ordered lanes each way over the nodes' links, and how they end.
 
-use crate::checks::Violation;
+use crate::checks::{Violation, relays};
 use crate::links::Wire;
 use crate::node::NodeId;
 use crate::peek::Peek;
@@ -116,6 +116,7 @@ impl World {
             chain.number_of(hash)
         };
         self.checks.isolation.on_sent(&sent, number_of)?;
+        relays::on_sent(&sent, channels)?;
         let joined = &self.nodes[from.0].joined;
         self.checks.disclosure.on_sent(&sent, &self.checks.isolation, joined)?;
         if let Some(inspector) = &mut self.inspector {

@@ -1,6 +1,6 @@
 //! Carries out what a peer wants done, one output at a time.
 
-use crate::checks::{Judgement, Violation};
+use crate::checks::{Judgement, Violation, accusations};
 use crate::dials::Attempt;
 use crate::disk::Write;
 use crate::node::NodeId;
@@ -135,11 +135,8 @@ impl World {
                 }
             }
             Event::Offence { member, offence } => {
-                // What a liar's process gets is answers to questions that it does not know of.
-                let accused = self.node_of(*member).filter(|_| !self.liars.contains(&node));
-                if let Some(accused) = accused.filter(|accused| !self.liars.contains(accused)) {
-                    let offence = offence.to_string();
-                    return Err(Violation::HonestAccused { by: node, accused, offence });
+                if let Some(accused) = self.node_of(*member) {
+                    accusations::on_offence(node, accused, offence, &self.liars)?;
                 }
             }
             _ => {}

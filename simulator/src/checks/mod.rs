@@ -1,10 +1,25 @@
 //! The invariants, one file each, looked at in every event. They know the truth that no peer knows.
+//!
+//! | Invariant | File |
+//! |---|---|
+//! | delivered prefixes agree; certified before committed; in order, once; durable before delivered | `chains` |
+//! | no channel's byte goes to who may not have it | `isolation` |
+//! | nobody is named to who may not know of it | `disclosure` |
+//! | what is passed on is the orderers' | `relays` |
+//! | every buffer is within its bound | `bounds` |
+//! | nobody honest is accused | `accusations` |
+//! | evictions follow real silence only | `evictions` |
+//!
+//! Two more are facts of whole runs: the same seed gives the same trace, and all reach the tip after the last
+//! fault (`swarm`).
 
+pub(crate) mod accusations;
 mod bounds;
 mod chains;
 mod disclosure;
 mod evictions;
 mod isolation;
+pub(crate) mod relays;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use chains::Chains;
@@ -147,6 +162,16 @@ pub enum Violation {
         silent_for: Duration,
         /// What is wrong with it.
         why: String,
+    },
+    /// A header or a piece of a body that is not the orderers' left an honest peer.
+    #[error("{from} sends {to} a {kind} that is not the orderers'")]
+    FalseContent {
+        /// Who.
+        from: NodeId,
+        /// To whom.
+        to: NodeId,
+        /// The kind of message.
+        kind: &'static str,
     },
     /// A peer accuses an honest one of an offence.
     #[error("{by} accuses honest {accused}: {offence}")]
