@@ -64,6 +64,10 @@ pub(crate) fn log(event: &Event) {
         }
         Event::Refused { kind, reason, member } => log_refusal(kind, reason, member.map(|it| it.short())),
         Event::Offence { member, offence } => log_offence(offence, &member.short()),
+        Event::MemberQuarantined { member, reason, lasts, count, .. } => {
+            tracing::warn!(peer = %member.short(), reason, ?lasts, count, "member quarantined");
+        }
+        Event::QuarantineEnded { member } => tracing::info!(peer = %member.short(), "quarantine ended"),
         Event::ChannelJoined { channel, name, height } => {
             tracing::info!(%name, %channel, height, "channel joined");
         }

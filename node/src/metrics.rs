@@ -88,6 +88,7 @@ pub struct Metrics {
     channels: Mutex<BTreeMap<ChannelId, Labels>>,
     refused: Family<ByReason, Counter>,
     offences: Family<ByReason, Counter>,
+    quarantines: Family<ByReason, Counter>,
     evictions: Family<ByReason, Counter>,
     joins: Family<ByReason, Counter>,
     passed_over: Family<ByChannel, Counter>,
@@ -104,6 +105,7 @@ pub struct Metrics {
     leader: Family<ByChannel, Gauge>,
     buffer: Family<ByChannel, Gauge>,
     members_alive: Gauge,
+    members_quarantined: Gauge,
     alarms: Family<ByAlarm, Gauge>,
 }
 
@@ -119,6 +121,7 @@ impl Default for Metrics {
             channels: Mutex::default(),
             refused: Family::default(),
             offences: Family::default(),
+            quarantines: Family::default(),
             evictions: Family::default(),
             joins: Family::default(),
             passed_over: Family::default(),
@@ -135,6 +138,7 @@ impl Default for Metrics {
             leader: Family::default(),
             buffer: Family::default(),
             members_alive: Gauge::default(),
+            members_quarantined: Gauge::default(),
             alarms: Family::default(),
         };
         metrics.register();
@@ -151,6 +155,11 @@ impl Metrics {
             self.refused.clone(),
         );
         registry.register("ledgercast_offences", "Offences of other peers, by reason", self.offences.clone());
+        registry.register(
+            "ledgercast_quarantines",
+            "Quarantines of other peers, by their last offence",
+            self.quarantines.clone(),
+        );
         registry.register("ledgercast_evictions", "Members judged gone, by reason", self.evictions.clone());
         registry.register(
             "ledgercast_member_changes",
@@ -220,6 +229,11 @@ impl Metrics {
             self.members_alive.clone(),
         );
         registry.register(
+            "ledgercast_members_quarantined",
+            "Members in quarantine now",
+            self.members_quarantined.clone(),
+        );
+        registry.register(
             "ledgercast_alarms",
             "Alarms that stand: members whose identity is in use twice, and this host's clock",
             self.alarms.clone(),
@@ -234,6 +248,9 @@ impl Metrics {
             }
             Event::Offence { offence, .. } => {
                 self.offences.get_or_create(&ByReason { kind: "offence", reason: offence.reason() }).inc();
+            }
+            Event::MemberQuarantined { reason, .. } => {
+                self.quarantines.get_or_create(&ByReason { kind: "offence", reason }).inc();
             }
             Event::MemberEvicted { reason, .. } => {
                 let reason = reason.name();
@@ -362,6 +379,8 @@ impl Metrics {
         view.channels.iter().for_each(|channel| self.set_gauges(channel));
         let alive = view.members.iter().filter(|member| matches!(member.status, MemberStatus::Alive)).count();
         self.members_alive.set(to_gauge(alive as u64));
+        let quarantined = view.standings.iter().filter(|it| it.quarantined_for.is_some()).count();
+        self.members_quarantined.set(to_gauge(quarantined as u64));
         let others = view.members.iter().filter(|member| member.duplicate.is_some()).count();
         let duplicates = others as u64 + u64::from(view.duplicate.is_some());
         let alarms = [

@@ -149,6 +149,24 @@ pub enum Event {
         /// What.
         offence: Offence,
     },
+    /// A member's standing fell below zero: nothing is exchanged with it for a while.
+    MemberQuarantined {
+        /// Who.
+        member: MemberId,
+        /// Of which org.
+        org: OrgId,
+        /// The last offence, in snake case.
+        reason: &'static str,
+        /// For how long, in my awake time.
+        lasts: Duration,
+        /// The how manyth quarantine it is.
+        count: u32,
+    },
+    /// A member's quarantine is over.
+    QuarantineEnded {
+        /// Who.
+        member: MemberId,
+    },
     /// A channel was joined; it stands at this height.
     ChannelJoined {
         /// The channel.

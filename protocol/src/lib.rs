@@ -23,6 +23,7 @@ pub mod refusal;
 pub mod repair;
 pub mod sampling;
 pub mod session;
+pub mod standing;
 pub mod state_info;
 pub mod store;
 pub mod time;

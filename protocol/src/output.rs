@@ -137,6 +137,8 @@ pub enum CloseReason {
     Left,
     /// What it sent is an offence.
     Offence(String),
+    /// Its member is in quarantine for what it did.
+    Quarantined,
     /// We share nothing with this member.
     NothingShared,
     /// We stop.

@@ -11,6 +11,8 @@ pub enum Timer {
     Dial,
     /// Look whose certificate has expired; compare revocation lists.
     Certificates,
+    /// A quarantine ends, or an offence is forgiven.
+    Standing,
     /// Emit an alive, exchange digests.
     Alive,
     /// Measure awake time; look for the silent.

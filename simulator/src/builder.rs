@@ -17,7 +17,7 @@ use crate::verifier::Verifier;
 use crate::world::World;
 use ledgercast_protocol::peer::PeerConfig;
 use ledgercast_protocol::types::{ChannelId, Endpoint};
-use ledgercast_protocol::{leadership, membership, peer, session, state_info};
+use ledgercast_protocol::{leadership, membership, peer, session, standing, state_info};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -321,6 +321,7 @@ fn default_config(network: [u8; 32], (org, peer): (usize, usize), bootstrap: Vec
         external_endpoint: Some(external_endpoint(org, peer)),
         bootstrap,
         session: session::Config::default(),
+        standing: standing::Config::default(),
         membership: membership::Config::default(),
         state_info: state_info::Config::default(),
         leadership: leadership::Config::default(),

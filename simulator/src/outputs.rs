@@ -139,6 +139,10 @@ impl World {
                     accusations::on_offence(node, accused, offence, &self.liars)?;
                 }
             }
+            Event::MemberQuarantined { member, .. } => {
+                // Who refuses it hears it no more, and it hears them no more.
+                self.node_of(*member).into_iter().for_each(|it| self.checks.evictions.set_outcast(it));
+            }
             _ => {}
         }
         self.nodes[node.0].events.push((self.now, event));

@@ -14,6 +14,7 @@ mod membership;
 mod recovery;
 mod robustness;
 mod sessions;
+mod standing;
 mod swarm;
 
 use ledgercast_simulator::{Failure, NodeId};

@@ -13,7 +13,11 @@ use std::rc::Rc;
 /// R1
 #[test]
 fn a_malformed_frame_ends_its_session_and_nothing_else() -> Outcome {
-    let mut world = World::builder(81).orgs(&[5]).channel("trade", &[0]).build()?;
+    let mut world = World::builder(81)
+        .orgs(&[5])
+        .channel("trade", &[0])
+        .configure(|_, config| config.standing.offences_max = 6)
+        .build()?;
     let trade = world.channel("trade");
     let all = nodes(0..5);
     world.submit(trade, 2, 500);

@@ -68,6 +68,7 @@ fn who_says_too_much_for_too_long_loses_its_session_and_nobody_is_accused() -> O
     };
     assert!(events.iter().any(|(_, event)| is_flooding(event)), "the session ended");
     assert!(!events.iter().any(|(_, event)| matches!(event, Event::Offence { .. })));
+    assert!(world.snapshot(victim).is_some_and(|view| view.standings.is_empty()), "and no standing fell");
     world.submit(trade, 2, 500);
     world.run_until("all at the tip, the flooder as well", seconds(60), |world| {
         world.see_each_other(&all) && world.are_at_tip(&all, trade)

@@ -32,6 +32,7 @@ pub(super) async fn run(arguments: Arguments, globals: &Globals, output: &mut Ou
         "session",
         "height",
         "incarnation",
+        "standing",
         "alarm",
     ];
     output.table(&values, &header, &rows)
@@ -43,6 +44,16 @@ fn state(member: &MemberStatus) -> &'static str {
         MemberState::Alive => "alive",
         MemberState::Evicted => "evicted",
         MemberState::Left => "left",
+    }
+}
+
+/// What the asked peer holds against a member.
+fn standing(member: &MemberStatus) -> String {
+    match (member.quarantined_ms, member.offences) {
+        (0, 0) => "good".to_owned(),
+        (0, 1) => "1 offence".to_owned(),
+        (0, offences) => format!("{offences} offences"),
+        (left, _) => format!("quarantined for {}", duration(left)),
     }
 }
 
@@ -59,6 +70,7 @@ fn row(member: &MemberStatus) -> Vec<String> {
         if member.is_connected { "open".to_owned() } else { "-".to_owned() },
         if member.height == 0 { "-".to_owned() } else { member.height.to_string() },
         member.incarnation.to_string(),
+        standing(member),
         or_dash(&member.alarm),
     ]
 }
@@ -78,6 +90,9 @@ fn describe(member: &MemberStatus) -> Value {
         "is_self": member.is_self,
         "is_connected": member.is_connected,
         "height": member.height,
+        "offences": member.offences,
+        "quarantines": member.quarantines,
+        "quarantined_ms": member.quarantined_ms,
         "alarm": member.alarm,
     })
 }

@@ -11,7 +11,7 @@ use ledgercast_crypto::Digest;
 use ledgercast_protocol::peer::{PeerConfig, channel};
 use ledgercast_protocol::types::{Endpoint, EndpointError};
 use ledgercast_protocol::{
-    announce, dissemination, leadership, membership, range_sync, repair, session, state_info,
+    announce, dissemination, leadership, membership, range_sync, repair, session, standing, state_info,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,6 +31,9 @@ pub struct PeerFile {
     /// `[session]`.
     #[serde(default)]
     pub session: SessionSection,
+    /// `[standing]`.
+    #[serde(default)]
+    pub standing: StandingSection,
     /// `[membership]`.
     #[serde(default)]
     pub membership: MembershipSection,
@@ -80,6 +83,7 @@ impl ConfigFile for PeerFile {
         "peer",
         "network",
         "session",
+        "standing",
         "membership",
         "state_info",
         "leadership",
@@ -105,6 +109,7 @@ impl ConfigFile for PeerFile {
         self.operations.check()?;
         self.blocks.check()?;
         self.feed.check()?;
+        self.standing.check()?;
         self.store.check()
     }
 }
@@ -193,6 +198,38 @@ section! {
             certificates_per_second: u32,
             messages_per_second: u32,
             rate_burst_seconds: u32,
+        }
+    }
+}
+
+section! {
+    /// `[standing]`.
+    StandingSection => standing::Config {
+        times { forgive_after, quarantine_min, quarantine_max, forget_after }
+        counts {
+            offences_max: u32,
+            members_max: usize,
+            members_per_org_max: usize,
+            org_sessions_min: usize,
+        }
+    }
+}
+
+impl StandingSection {
+    /// Without a place nobody is remembered.
+    fn check(&self) -> Result<(), WrongValue> {
+        let places = [
+            ("members_max", self.members_max),
+            ("members_per_org_max", self.members_per_org_max),
+            ("org_sessions_min", self.org_sessions_min),
+        ];
+        check::places("standing", &places)?;
+        match self.quarantine_max < self.quarantine_min {
+            true => {
+                let cure = "is shorter than quarantine_min; set at least that";
+                Err(WrongValue::new("standing", "quarantine_max", cure))
+            }
+            false => Ok(()),
         }
     }
 }
@@ -476,6 +513,7 @@ impl PeerFile {
                 .transpose()?,
             bootstrap: bootstrap.collect::<Result<_, _>>()?,
             session: self.session.to_config(),
+            standing: self.standing.to_config(),
             membership: self.membership.to_config(),
             state_info: self.state_info.to_config(),
             leadership: leadership.map_err(|(key, error)| WrongValue {

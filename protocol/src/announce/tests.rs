@@ -36,6 +36,7 @@ impl Bench {
             org: orgs[index % orgs.len()],
             claimed_height: Height::ZERO,
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         });
         Self {
             state: State::new(Config::default(), [3; 32]),

@@ -59,6 +59,7 @@ use question::Relays;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use table::Table;
 
 /// Who I am.
@@ -282,7 +283,7 @@ impl State {
             Timer::Question(member) => self.judge(now, member, context, out),
             Timer::Marks => self.handle_marks_due(now, out),
             // Not mine.
-            Timer::Hello(_) | Timer::Dial | Timer::Certificates | Timer::Channel(..) => {}
+            Timer::Hello(_) | Timer::Dial | Timer::Certificates | Timer::Standing | Timer::Channel(..) => {}
         }
     }
 
@@ -312,6 +313,11 @@ impl State {
             true => self.own.external.is_some(),
             false => self.members.get(member).is_some_and(|entry| entry.is_external()),
         }
+    }
+
+    /// My awake time: that of my own pauses is left out.
+    pub fn awake_at(&self, now: Monotonic) -> Duration {
+        self.awake.at(now)
     }
 
     /// The life of my process; a newer one is taken when an earlier life turns out to be ahead of it.
@@ -347,7 +353,7 @@ impl State {
     }
 
     /// True for one alive interval at the end of each retry interval since the eviction.
-    fn is_retry_due(&self, evicted_for: std::time::Duration) -> bool {
+    fn is_retry_due(&self, evicted_for: Duration) -> bool {
         let every = self.config.evicted_retry_interval.as_millis().max(1);
         let window = self.config.alive_interval.as_millis();
         let millis = evicted_for.as_millis();

@@ -117,7 +117,7 @@ impl Peer {
         self.with_leadership(now, channel, leadership::Input::Stop);
         self.pass_to_channel(now, channel, channel::Input::Stop);
         // The good-bye must find its way while the channel is still known.
-        self.deliver_outbox();
+        self.deliver_outbox(now);
         self.channels.remove(&channel);
         self.follow_orgs(now);
         self.tell_channels_to_all();
@@ -190,7 +190,7 @@ impl Peer {
     /// Who can be talked to about each channel: a ready session on which both sides have named it.
     pub(super) fn refresh_neighbours(&mut self, now: Now) {
         for channel in self.channels.keys().copied().collect::<Vec<_>>() {
-            let current = self.current_neighbours(channel);
+            let current = self.current_neighbours(now, channel);
             let Some(joined) = self.channels.get_mut(&channel) else {
                 continue;
             };
@@ -214,10 +214,11 @@ impl Peer {
         }
     }
 
-    fn current_neighbours(&self, channel: ChannelId) -> Vec<Neighbour> {
+    fn current_neighbours(&self, now: Now, channel: ChannelId) -> Vec<Neighbour> {
         let Ok(joined) = self.joined(channel) else {
             return Vec::new();
         };
+        let awake = self.membership.awake_at(now.monotonic);
         self.sessions
             .ready()
             .filter(|(_, session, identity)| {
@@ -231,6 +232,7 @@ impl Peer {
                     org: identity.org,
                     claimed_height: state.map_or(Height::ZERO, |(height, ..)| height),
                     first_block: state.map(|(_, _, first)| first).unwrap_or_default(),
+                    offences: self.standings.offences(awake, identity.member),
                 }
             })
             .collect()

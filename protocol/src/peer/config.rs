@@ -6,6 +6,7 @@ use crate::leadership;
 use crate::ledger::VerifiedHeader;
 use crate::membership;
 use crate::session;
+use crate::standing;
 use crate::state_info;
 use crate::types::{ChannelName, Endpoint, Incarnation};
 use crate::wire::CertificateChain;
@@ -26,6 +27,8 @@ pub struct PeerConfig {
     pub bootstrap: Vec<Endpoint>,
     /// Sessions and dialing.
     pub session: session::Config,
+    /// What follows from offences.
+    pub standing: standing::Config,
     /// Alives and evictions.
     pub membership: membership::Config,
     /// State infos.

@@ -6,7 +6,6 @@
 
 use super::Peer;
 use crate::event::Event;
-use crate::offence::Offence;
 use crate::output::{Action, CloseReason, Output};
 use crate::refusal::Refusal;
 use crate::time::Now;
@@ -20,23 +19,23 @@ impl Peer {
         // bound is a guard against a livelock between modules.
         for _ in 0..8 {
             self.forget_gone(now);
-            self.deliver_outbox();
+            self.deliver_outbox(now);
             self.forget_closed(now);
             if !self.settle_channels(now) {
                 break;
             }
         }
-        self.deliver_outbox();
+        self.deliver_outbox(now);
         outputs.append(&mut self.ready_outputs);
     }
 
     /// Turns the outbox into outputs.
-    pub(super) fn deliver_outbox(&mut self) {
+    pub(super) fn deliver_outbox(&mut self, now: Now) {
         let actions: Vec<Action> = self.outbox.drain().collect();
         for action in actions {
             match action {
                 Action::Output(output) => self.ready_outputs.push(output),
-                Action::Offence { member, offence } => self.punish(member, offence),
+                Action::Offence { member, offence } => self.punish(now, member, offence),
                 Action::Send { to, lane, message } => self.deliver(to, lane, &message),
             }
         }
@@ -77,16 +76,6 @@ impl Peer {
         for batch in certificate_batches(chains.into_iter().map(|(_, chain)| chain)) {
             let message = Message::Certificates(batch);
             self.ready_outputs.push(send(session, message.lane(), &message));
-        }
-    }
-
-    /// The one place where an offence has its consequence: it is told, and the session ends.
-    fn punish(&mut self, member: MemberId, offence: Offence) {
-        let reason = CloseReason::Offence(offence.to_string());
-        self.ready_outputs.push(Output::Event(Event::Offence { member, offence }));
-        if let Some(session) = self.sessions.of_member(member) {
-            self.ready_outputs.push(Output::Close { session, reason: reason.clone() });
-            self.closing.push((session, reason));
         }
     }
 

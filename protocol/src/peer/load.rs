@@ -16,6 +16,8 @@ pub struct Load {
     pub pending_certificates: usize,
     /// Statements that wait for their member's certificate.
     pub waiting_statements: usize,
+    /// Members with offences or quarantines that are not forgotten.
+    pub standings: usize,
     /// Bytes of bodies on their way, of the channel that has most.
     pub payload_buffer_bytes_max: u64,
 }
@@ -31,6 +33,7 @@ impl Peer {
             pending_statements,
             pending_certificates,
             waiting_statements,
+            standings: self.standings.len(),
             payload_buffer_bytes_max: payload.max().unwrap_or_default(),
         }
     }

@@ -4,6 +4,7 @@
 //!  Input ─► Peer::handle ─┬─ sessions.rs    certificates, duplicates, dialing      ◄─► session/
 //!                         ├─ statements.rs  screen → verify → screen → hand over   ◄─► membership/ …
 //!                         ├─ trust.rs       expiry, revocation, renewal of certificates
+//!                         ├─ quarantine.rs  what follows from offences              ◄─► standing/
 //!                         ├─ channels.rs    who may discuss what; neighbours       ◄─► channel/ (blocks)
 //!                         ├─ reconfigured.rs  a config block: who may have what from now on
 //!                         └─ flush.rs       members → sessions, certificates first ──► Output
@@ -20,6 +21,7 @@ mod joined;
 mod load;
 mod mentions;
 mod pending;
+mod quarantine;
 mod reconfigured;
 mod revocations;
 mod sessions;
@@ -38,6 +40,7 @@ use crate::job::{Job, Verdict};
 use crate::membership;
 use crate::output::{CloseReason, Outbox, Output};
 use crate::session::{Dialing, Rates, Sessions};
+use crate::standing::Standings;
 use crate::store::MetaKey;
 use crate::time::Now;
 use crate::timer::Timer;
@@ -65,6 +68,7 @@ pub struct Peer {
     dialed: u64,
     rates: Rates,
     dialing: Dialing,
+    standings: Standings,
     pending: Pending,
     revocations: Revocations,
     revocation_budget: Budget,
@@ -113,6 +117,7 @@ impl Peer {
             dialed: 0,
             rates: Rates::default(),
             dialing: Dialing::new(config.session.clone()),
+            standings: Standings::new(config.standing.clone()),
             pending: Pending::new(&config.session),
             revocations: Revocations::restore(restored.revocations, config.session.revocation_bytes_max),
             revocation_budget: Budget::new(config.session.revocation_kib_per_second),
@@ -193,6 +198,7 @@ impl Peer {
             Timer::Hello(session) => self.handle_hello_timeout(session),
             Timer::Dial => self.handle_dial(now),
             Timer::Certificates => self.handle_certificates_due(now),
+            Timer::Standing => self.handle_standing_due(now),
             Timer::Alive | Timer::Awake | Timer::Question(_) | Timer::Marks => {
                 self.with_membership(now, membership::Input::TimerDue(timer));
             }

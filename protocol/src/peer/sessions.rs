@@ -190,6 +190,12 @@ impl Peer {
     ) {
         let member = identity.member;
         if let Some(session) = shown_by
+            && self.standings.is_quarantined(member)
+        {
+            self.refuse("session", "quarantined", Some(member));
+            return self.close(session, CloseReason::Quarantined);
+        }
+        if let Some(session) = shown_by
             && !self.has_room_for(session, member, identity.org)
         {
             self.refuse("session", "sessions_of_org_full", Some(member));
@@ -216,7 +222,8 @@ impl Peer {
             return true;
         }
         let of_org = self.sessions.ready().filter(|(_, entry, it)| it.org == org && is_inbound(entry));
-        of_org.filter(|(.., it)| it.member != member).count() < self.config.session.sessions_inbound_per_org
+        let quota = self.standings.org_quota(org, self.config.session.sessions_inbound_per_org);
+        of_org.filter(|(.., it)| it.member != member).count() < quota
     }
 
     /// Keeps a certificate. Who has a session or is alive keeps its place, and so do I.
@@ -370,8 +377,9 @@ impl Peer {
         }
         let wanted = self.dial_targets(now);
         let mut room = self.dial_room();
-        let (ready, me) = (&self.ready, self.own.identity.member);
-        let has_session = |member| ready.contains_key(&member);
+        let (ready, standings, me) = (&self.ready, &self.standings, self.own.identity.member);
+        // Nobody to dial: who is connected, and who is in quarantine.
+        let has_session = |member| ready.contains_key(&member) || standings.is_quarantined(member);
         let dials_me = |member| member < me;
         let due = self.dialing.due(now.monotonic, &wanted, has_session, dials_me, |it| room.take(it.org));
         for target in due {
@@ -412,7 +420,8 @@ impl Peer {
         });
         let bootstrap = self.config.bootstrap.iter().map(|endpoint| (self.org(), endpoint.clone()));
         let fixed = bootstrap.chain(anchors).map(|(org, endpoint)| {
-            let claimed_by = self.membership.member_at(&endpoint);
+            let claimant = self.membership.member_at(&endpoint);
+            let claimed_by = claimant.filter(|claimant| !self.standings.is_quarantined(*claimant));
             DialTarget { endpoint, org: Some(org), member: None, claimed_by }
         });
         let members = self.in_dial_order(self.membership.candidates_to_dial(now)).into_iter();

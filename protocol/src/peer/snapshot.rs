@@ -4,6 +4,7 @@ use super::Peer;
 use crate::channel::Access;
 use crate::feed::SourceView;
 use crate::membership::{Endpoints, MemberStatus};
+use crate::standing::StandingView;
 use crate::time::Now;
 use crate::types::{
     BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, Neighbour, OrgId, Sequence,
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub org_names: BTreeMap<OrgId, String>,
     /// Other members, alive, evicted or gone.
     pub members: Vec<MemberSnapshot>,
+    /// Members with offences or quarantines that are not forgotten; nothing is held against others.
+    pub standings: Vec<StandingView>,
     /// Open sessions.
     pub sessions: Vec<SessionSnapshot>,
     /// Joined channels.
@@ -113,6 +116,13 @@ pub struct ChannelSnapshot {
     pub neighbours: Vec<Neighbour>,
 }
 
+impl Snapshot {
+    /// What is held against a member; `None`: nothing.
+    pub fn standing_of(&self, member: MemberId) -> Option<&StandingView> {
+        self.standings.iter().find(|view| view.member == member)
+    }
+}
+
 impl Peer {
     /// Copies the current view.
     pub fn snapshot(&self, now: Now) -> Snapshot {
@@ -125,6 +135,7 @@ impl Peer {
             duplicate: self.membership.duplicate(self.member()).cloned(),
             org_names: self.roster.orgs().map(|(id, org)| (*id, org.name.clone())).collect(),
             members: self.member_snapshots(),
+            standings: self.standings.views(self.membership.awake_at(now.monotonic)).collect(),
             sessions: self.session_snapshots(),
             channels: self.channel_snapshots(now),
         }

@@ -4,7 +4,8 @@
 //!   their way. One question at a time, of at most `segment_headers`, within the window; the next one when
 //!   its headers are proven. What is committed is never asked again, so a restart goes on where it was.
 //!   Bodies are `repair`'s.
-//! - Asked are members whose claim reaches the number, at random, those that failed me last. A claim is a
+//! - Asked are members whose claim reaches the number, at random, those that failed me later, those that
+//!   have committed offences last. A claim is a
 //!   reason to ask and proves nothing. Who does not answer, lacks what it claims or answers falsely is left
 //!   alone for a time that doubles with each failure.
 //! - An answer that ends in a header whose config is not in force yet, or that brings nothing, is given as
@@ -303,18 +304,20 @@ impl State {
         self.recheck_at = Some(due);
     }
 
-    /// Somebody who claims the first missing number or, below a proven header, anybody; failures last.
+    /// Somebody who claims the first missing number or, below a proven header, anybody; failures later,
+    /// offenders last.
     fn choose(&mut self, now: Monotonic, context: &Context<'_>) -> Option<MemberId> {
         let first = context.first_missing;
         let is_gap = context.next_proven.is_some();
-        let mut candidates: Vec<(bool, u32, u64, MemberId)> = Vec::new();
+        let mut candidates: Vec<(u32, bool, u32, u64, MemberId)> = Vec::new();
         for neighbour in context.neighbours {
             let failures = self.failures.get(&neighbour.member);
             let is_shunned = failures.is_some_and(|it| it.shunned_until > now);
             let has_claimed = self.claim(neighbour).is_some_and(|claim| claim >= first);
             if !is_shunned && neighbour.first_block <= first && (has_claimed || is_gap) {
                 let count = failures.map_or(0, |it| it.count.saturating_add(it.fruitless));
-                candidates.push((!has_claimed, count, self.random.next_u64(), neighbour.member));
+                let tie = self.random.next_u64();
+                candidates.push((neighbour.offences, !has_claimed, count, tie, neighbour.member));
             }
         }
         candidates.into_iter().min().map(|(.., member)| member)

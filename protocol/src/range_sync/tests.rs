@@ -31,6 +31,7 @@ impl Bench {
             org,
             claimed_height: Height::new(*height),
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         });
         Self {
             state: State::new(Config::default(), [3; 32]),
@@ -274,4 +275,22 @@ fn answers_that_waited_for_a_config_make_no_later_lapse_worse() {
 
     assert_eq!(bench.wait(), [(member(0), 1, 256)]);
     assert_eq!(bench.millis - lapsed_at, 2_000);
+}
+
+#[test]
+fn who_has_committed_offences_is_asked_last() {
+    for offender in 0..3 {
+        let mut bench = Bench::new(&[100, 100, 100]);
+        bench.neighbours[offender].offences = 1;
+
+        let mut order = Vec::new();
+        let mut asked = bench.handle(Input::Check);
+        while let Some((whom, ..)) = asked.pop() {
+            order.push(whom);
+            asked = bench.handle(Input::Failed(whom));
+        }
+
+        assert_eq!(order.len(), 3);
+        assert_eq!(order[2], member(offender), "asked in order {order:?}");
+    }
 }

@@ -43,11 +43,11 @@ impl Ranking<'_> {
         let mut ranked: Vec<_> = candidates
             .filter(|it| it.first_block <= self.number)
             .map(|it| (self.rank(it, bodies.holding(it, self.number)), random.next_u64(), it))
-            .filter(|((_, _, holding, ..), ..)| self.is_anybody || *holding != Holding::Unknown)
+            .filter(|((_, _, _, holding, ..), ..)| self.is_anybody || *holding != Holding::Unknown)
             .collect();
         ranked.sort_by_key(|(rank, tie, _)| (*rank, *tie));
         if let Some((best, _, first)) = ranked.first() {
-            let surety = |rank: &Rank| (rank.0, rank.1, rank.2);
+            let surety = |rank: &Rank| (rank.0, rank.1, rank.2, rank.3);
             let (best, org) = (surety(best), first.org);
             let other = ranked.iter().skip(1).position(|(rank, _, it)| surety(rank) == best && it.org != org);
             if let Some(index) = other {
@@ -60,9 +60,16 @@ impl Ranking<'_> {
     fn rank(&self, neighbour: &Neighbour, holding: Holding) -> Rank {
         let lapses = self.lapses.get(&neighbour.member).copied().unwrap_or_default();
         let load = self.load.get(&neighbour.member).copied().unwrap_or_default();
-        (lapses / 2, load >= self.load_preferred, holding, load, neighbour.org != self.org)
+        (
+            neighbour.offences,
+            lapses / 2,
+            load >= self.load_preferred,
+            holding,
+            load,
+            neighbour.org != self.org,
+        )
     }
 }
 
-/// Lapses in pairs (one may be chance), busy, surety, load, foreign.
-type Rank = (u32, bool, Holding, usize, bool);
+/// Offences, lapses in pairs (one may be chance), busy, surety, load, foreign.
+type Rank = (u32, u32, bool, Holding, usize, bool);

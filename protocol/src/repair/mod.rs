@@ -12,9 +12,9 @@
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
 //!   to twice as many after each round that lapsed, up to four. Holders: who committed it, then who claims
 //!   the height, then who announced it; the less busy first, my own org first; who let questions lapse comes
-//!   last. Who says `Lacking` is replaced at once. Once questions have lapsed, members that have said nothing
-//!   of the block are asked too, after the others: all who say that they have it may be liars. When nobody is
-//!   left, a pause that doubles up to a cap, then anybody.
+//!   later, who has committed offences last. Who says `Lacking` is replaced at once. Once questions have
+//!   lapsed, members that have said nothing of the block are asked too, after the others: all who say that
+//!   they have it may be liars. When nobody is left, a pause that doubles up to a cap, then anybody.
 //! - After a false body the whole is asked from one holder at a time, so that the guilty one is known.
 //!
 //! Limits: `bodies_in_flight_max` tasks with open questions, lowest numbers first; the arena's room is asked

@@ -62,6 +62,7 @@ impl Bench {
             org: orgs[usize::from(index >= holders.div_ceil(2))],
             claimed_height: Height::ZERO,
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         });
         let mut bench = Self {
             state: State::new(Config::default(), [3; 32]),
@@ -478,4 +479,14 @@ fn late_answers_are_expected_and_strangers_are_not() {
     assert!(!bench.state.expects(number(1), member(99)));
     bench.handle(Input::Complete(number(1)));
     assert!(!bench.state.expects(number(1), first));
+}
+
+#[test]
+fn who_has_committed_offences_is_asked_last_though_it_is_the_surest() {
+    let mut bench = Bench::new(2);
+    bench.holds(1, Holding::Announced);
+    bench.neighbours[0].offences = 1;
+
+    assert_eq!(whom(&bench.want(1, 1, true)), [member(1)]);
+    assert_eq!(whom(&bench.handle(Input::Lacking { from: member(1), number: number(1) })), [member(0)]);
 }

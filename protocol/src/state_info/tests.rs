@@ -76,6 +76,7 @@ impl Row {
             org: org(self.orgs[other]),
             claimed_height: Height::ZERO,
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         })
         .collect()
     }

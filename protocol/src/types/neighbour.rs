@@ -13,4 +13,6 @@ pub struct Neighbour {
     pub claimed_height: Height,
     /// The oldest block that it claims to serve.
     pub first_block: BlockNumber,
+    /// Its offences that are not forgiven; who has fewer is asked first.
+    pub offences: u32,
 }

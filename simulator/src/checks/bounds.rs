@@ -21,6 +21,7 @@ impl Bounds {
         let verifications_max = config.session.pending_verifications_max as u64;
         let bounds = [
             ("payload bytes of a channel", load.payload_buffer_bytes_max, config.channel.arena_bytes_max),
+            ("standings", load.standings as u64, config.standing.members_max as u64),
             ("certificates", load.certificates as u64, config.session.certificates_max as u64),
             ("statements under verification", load.pending_statements as u64, verifications_max),
             ("certificates under verification", load.pending_certificates as u64, verifications_max),

@@ -25,7 +25,8 @@ pub(crate) struct Evictions {
     /// Partitions: the group of each node.
     cuts: Vec<(Span, Vec<usize>)>,
     wild_clocks: BTreeSet<NodeId>,
-    /// Nodes whose certificate expires or is revoked: others end their sessions with them at that time.
+    /// Nodes whose certificate expires or is revoked, and liars that somebody has quarantined: others end
+    /// their sessions with them at that time.
     outcasts: BTreeSet<NodeId>,
 }
 
@@ -80,7 +81,8 @@ impl Evictions {
         };
     }
 
-    /// From now on others may expel this node for its certificate, and it sees them fall silent then.
+    /// From now on others may refuse this node, for its certificate or its offences, and it sees them fall
+    /// silent then.
     pub(crate) fn set_outcast(&mut self, node: NodeId) {
         self.outcasts.insert(node);
     }

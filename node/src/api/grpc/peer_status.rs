@@ -86,6 +86,7 @@ fn member(other: &MemberSnapshot, view: &Snapshot, height: u64) -> proto::Member
         MemberStatus::Evicted { reason, .. } => (proto::MemberState::Evicted, reason.name()),
         MemberStatus::Left => (proto::MemberState::Left, ""),
     };
+    let standing = view.standing_of(other.member);
     proto::MemberStatus {
         member: bytes(other.member.as_bytes()),
         org: bytes(other.org.digest().as_bytes()),
@@ -101,6 +102,9 @@ fn member(other: &MemberSnapshot, view: &Snapshot, height: u64) -> proto::Member
         is_connected: other.is_connected,
         height,
         alarm: other.duplicate.as_ref().map(duplicate).unwrap_or_default(),
+        offences: standing.map_or(0, |it| it.offences),
+        quarantines: standing.map_or(0, |it| it.quarantines),
+        quarantined_ms: standing.and_then(|it| it.quarantined_for).map_or(0, millis),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 pub(super) fn member(view: &MemberSnapshot, all: &Snapshot) -> Value {
     let (state, reason) = status(&view.status);
+    let standing = all.standing_of(view.member);
     json!({
         "member": view.member.to_string(),
         "name": view.common_name,
@@ -23,6 +24,9 @@ pub(super) fn member(view: &MemberSnapshot, all: &Snapshot) -> Value {
         "silent_ms": millis(view.silent_for),
         "is_connected": view.is_connected,
         "alarm": view.duplicate.as_ref().map(super::health::duplicate),
+        "offences": standing.map_or(0, |it| it.offences),
+        "quarantines": standing.map_or(0, |it| it.quarantines),
+        "quarantined_ms": standing.and_then(|it| it.quarantined_for).map(millis),
     })
 }
 
@@ -169,6 +173,17 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
                 "detail": offence.to_string(),
             }),
         ),
+        Event::MemberQuarantined { member, org, reason, lasts, count } => (
+            "member_quarantined",
+            json!({
+                "member": member.to_string(),
+                "org_id": org.to_string(),
+                "reason": reason,
+                "lasts_ms": millis(*lasts),
+                "count": count,
+            }),
+        ),
+        Event::QuarantineEnded { member } => ("quarantine_ended", json!({ "member": member.to_string() })),
         Event::ChannelJoined { channel, name, height } => (
             "channel_joined",
             json!({ "channel": channel.to_string(), "name": name.as_str(), "height": height }),

@@ -17,7 +17,7 @@ use ledgercast_protocol::store::MemoryStore;
 use ledgercast_protocol::store::suite::Creator;
 use ledgercast_protocol::types::Endpoint;
 use ledgercast_protocol::wire::proto;
-use ledgercast_protocol::{leadership, membership, session, state_info};
+use ledgercast_protocol::{leadership, membership, session, standing, state_info};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +49,7 @@ fn protocol(address: SocketAddr, bootstrap: Option<SocketAddr>) -> PeerConfig {
         external_endpoint: None,
         bootstrap: bootstrap.map(endpoint).into_iter().collect(),
         session: session::Config::default(),
+        standing: standing::Config::default(),
         membership: membership::Config::default(),
         state_info: state_info::Config::default(),
         leadership: leadership::Config::default(),

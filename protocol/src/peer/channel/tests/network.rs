@@ -182,6 +182,7 @@ impl Net {
             org: node.org,
             claimed_height: Height::new(node.blocks.len() as u64),
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         }
     }
 
@@ -200,6 +201,7 @@ impl Net {
             org: self.nodes[index].org,
             claimed_height: Height::new(claimed_height),
             first_block: BlockNumber::GENESIS,
+            offences: 0,
         };
         let member = ghost.member;
         self.add_neighbour(index, ghost);
