@@ -91,6 +91,14 @@ pub(crate) fn log(event: &Event) {
         Event::ConfigRefused { channel, number, error } => {
             tracing::error!(?channel, block = %number, error, "certified config refused: it stops here");
         }
+        Event::EvidenceFound { channel, number, kind, guilty } => {
+            let guilty: Vec<String> = guilty.iter().map(ToString::to_string).collect();
+            tracing::error!(?channel, block = %number, kind, ?guilty, "orderers signed two headers");
+        }
+        Event::ChannelHalted { channel, number } => {
+            tracing::error!(?channel, block = %number, "two headers are certified: it stands still");
+        }
+        Event::HaltLifted { channel } => tracing::warn!(?channel, "it goes on by the operator's word"),
         Event::ReaderRemoved { channel, number } => {
             tracing::warn!(?channel, block = %number, "a config has removed this org: nothing follows");
         }

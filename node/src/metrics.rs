@@ -92,6 +92,7 @@ pub struct Metrics {
     evictions: Family<ByReason, Counter>,
     joins: Family<ByReason, Counter>,
     passed_over: Family<ByChannel, Counter>,
+    evidence: Family<ByReason, Counter>,
     feed_changes: Family<ByChange, Counter>,
     committed: Family<BySource, Counter>,
     questions: Family<ByChannel, Counter>,
@@ -125,6 +126,7 @@ impl Default for Metrics {
             evictions: Family::default(),
             joins: Family::default(),
             passed_over: Family::default(),
+            evidence: Family::default(),
             feed_changes: Family::default(),
             committed: Family::default(),
             questions: Family::default(),
@@ -170,6 +172,11 @@ impl Metrics {
             "ledgercast_leaders_passed_over",
             "Leaders of this org that had time to push a block and did not",
             self.passed_over.clone(),
+        );
+        registry.register(
+            "ledgercast_evidence",
+            "Proofs found that orderers signed two headers of one number, by what they prove",
+            self.evidence.clone(),
         );
         registry.register(
             "ledgercast_feed_changes",
@@ -248,6 +255,9 @@ impl Metrics {
             }
             Event::Offence { offence, .. } => {
                 self.offences.get_or_create(&ByReason { kind: "offence", reason: offence.reason() }).inc();
+            }
+            Event::EvidenceFound { kind, .. } => {
+                self.evidence.get_or_create(&ByReason { kind: "evidence", reason: kind }).inc();
             }
             Event::MemberQuarantined { reason, .. } => {
                 self.quarantines.get_or_create(&ByReason { kind: "offence", reason }).inc();

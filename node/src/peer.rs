@@ -399,6 +399,7 @@ fn restore(store: &dyn BlockStore) -> Result<RestoredState, PeerError> {
         incarnation,
         marks: store.meta(MetaKey::Marks)?,
         revocations: store.meta(MetaKey::Revocations)?,
+        evidence: store.meta(MetaKey::Evidence)?,
         channels: channels.collect::<Result<_, _>>()?,
     })
 }

@@ -9,7 +9,7 @@ use crate::time::Monotonic;
 use crate::types::{
     BlockNumber, ChannelId, ChannelName, Endpoint, Incarnation, MemberId, OrgId, SessionId, SourceId,
 };
-use ledgercast_crypto::{CertificateError, RevocationNumber};
+use ledgercast_crypto::{CertificateError, PublicKey, RevocationNumber};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,6 +235,30 @@ pub enum Event {
         number: BlockNumber,
         /// Why.
         error: String,
+    },
+    /// Orderers signed two headers of one number: an alarm, with what proves it kept.
+    EvidenceFound {
+        /// The channel.
+        channel: ChannelId,
+        /// The number.
+        number: BlockNumber,
+        /// `fork` or `double_signature`.
+        kind: &'static str,
+        /// Keys of the orderers that signed both.
+        guilty: Vec<PublicKey>,
+    },
+    /// Two headers of a number are certified: an alarm. The channel stands still before it, or where it is if
+    /// that is above, until an operator lifts that.
+    ChannelHalted {
+        /// The channel.
+        channel: ChannelId,
+        /// The number.
+        number: BlockNumber,
+    },
+    /// An operator has decided that a channel goes on.
+    HaltLifted {
+        /// The channel.
+        channel: ChannelId,
     },
     /// My org is no reader of a channel any more, from the block after this one on.
     ReaderRemoved {

@@ -141,6 +141,11 @@ pub enum Command {
         /// The channel.
         channel: ChannelId,
     },
+    /// Let a channel go on that stands still for a fork, on the branch that is here.
+    LiftHalt {
+        /// The channel.
+        channel: ChannelId,
+    },
     /// My certificate was renewed: the same key, judged by my own roots already.
     Renew {
         /// What it says now.

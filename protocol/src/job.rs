@@ -4,6 +4,7 @@
 
 use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
 use crate::event::Source;
+use crate::evidence::{Equivocation, EquivocationError, Proof};
 use crate::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
 use crate::types::{ChannelId, MemberId, SessionId};
 use crate::wire::{
@@ -60,6 +61,26 @@ pub enum Job {
         config: Arc<ChannelConfig>,
         /// The headers.
         headers: Vec<CertifiedHeader>,
+    },
+    /// A header of a number at which another one is held.
+    Rival {
+        /// Who sent it.
+        from: Source,
+        /// The config in force.
+        config: Arc<ChannelConfig>,
+        /// The one that is held.
+        held: CertifiedHeader,
+        /// The one that came.
+        other: CertifiedHeader,
+    },
+    /// What a member shows as evidence.
+    Evidence {
+        /// Who.
+        from: MemberId,
+        /// The config that it names.
+        config: Arc<ChannelConfig>,
+        /// The two headers.
+        equivocation: Box<Equivocation>,
     },
     /// A body of a proven header.
     Body {
@@ -157,6 +178,26 @@ pub enum Verdict {
         /// All of them in order, or the first error.
         headers: Result<Vec<VerifiedHeader>, BlockError>,
     },
+    /// See [`Job::Rival`].
+    Rival {
+        /// Who sent it.
+        from: Source,
+        /// The channel.
+        channel: ChannelId,
+        /// Why the header that came is false, if it is.
+        error: Option<BlockError>,
+        /// What the two headers prove together.
+        proof: Box<Result<Proof, EquivocationError>>,
+    },
+    /// See [`Job::Evidence`].
+    Evidence {
+        /// Who showed it.
+        from: MemberId,
+        /// The channel.
+        channel: ChannelId,
+        /// What it proves.
+        proof: Box<Result<Proof, EquivocationError>>,
+    },
     /// See [`Job::Body`].
     Body {
         /// Who sent it.
@@ -196,6 +237,16 @@ impl Job {
                     headers.into_iter().map(|header| VerifiedHeader::try_new(header, &config)).collect();
                 Verdict::Headers { from, config, headers }
             }
+            Self::Rival { from, config, held, other } => {
+                let proof = Equivocation::try_new(held, other.clone());
+                let proof = proof.and_then(|it| it.only_right(&config)).and_then(|it| prove(it, &config));
+                let (channel, error) = (config.channel(), VerifiedHeader::try_new(other, &config).err());
+                Verdict::Rival { from, channel, error, proof: Box::new(proof) }
+            }
+            Self::Evidence { from, config, equivocation } => {
+                let (channel, proof) = (config.channel(), prove(*equivocation, &config));
+                Verdict::Evidence { from, channel, proof: Box::new(proof) }
+            }
             Self::Body { from, header, body, config } => {
                 let block = VerifiedBlock::try_new(header.clone(), body);
                 let update = block.as_ref().ok().and_then(|block| judge_update(block, &config));
@@ -203,6 +254,11 @@ impl Job {
             }
         }
     }
+}
+
+fn prove(equivocation: Equivocation, config: &ChannelConfig) -> Result<Proof, EquivocationError> {
+    let verdict = equivocation.judge(config)?;
+    Ok(Proof { equivocation, verdict })
 }
 
 /// The config that a block brings, judged by the one in force; `None` for a block of transactions.

@@ -8,6 +8,7 @@ pub mod budget;
 pub mod channel;
 pub mod dissemination;
 pub mod event;
+pub mod evidence;
 pub mod feed;
 pub mod input;
 pub mod job;

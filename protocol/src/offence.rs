@@ -1,5 +1,6 @@
 //! What is wrong to every observer, whoever looks. Everything else is refused and counted, never punished.
 
+use crate::evidence::EquivocationError;
 use crate::ledger::BlockError;
 use crate::types::{BlockNumber, ChannelId};
 use thiserror::Error;
@@ -27,6 +28,9 @@ pub enum Offence {
         /// The first header's number.
         first: BlockNumber,
     },
+    /// Evidence that proves nothing.
+    #[error("sent false evidence: {0}")]
+    FalseEvidence(EquivocationError),
     /// A message where the session's state allows none of its kind.
     #[error("sent {0} out of turn")]
     OutOfTurn(&'static str),
@@ -44,6 +48,7 @@ impl Offence {
             Self::FalseHeader(_) => "false_header",
             Self::FalseBody(_) => "false_body",
             Self::UnaskedHeaders { .. } => "unasked_headers",
+            Self::FalseEvidence(_) => "false_evidence",
             Self::OutOfTurn(_) => "out_of_turn",
             Self::WrongLane(_) => "wrong_lane",
         }

@@ -199,6 +199,13 @@ impl SourceChain {
         CertifiedHeader { header, certificate: Some(certificate) }
     }
 
+    /// Another header of a block, with other content and the orderer's signature as well.
+    pub(crate) fn rival_of(&self, number: BlockNumber) -> Option<CertifiedHeader> {
+        let fields = self.block(number)?.header().header().fields().clone();
+        let body_root = Digest::of(b"another body");
+        Some(self.certify_header(HeaderFields { body_root, ..fields }))
+    }
+
     /// The channel's id.
     pub fn id(&self) -> ChannelId {
         self.genesis.channel()

@@ -158,6 +158,7 @@ impl Disk {
             }),
             marks: self.durable.meta(MetaKey::Marks)?,
             revocations: self.durable.meta(MetaKey::Revocations)?,
+            evidence: self.durable.meta(MetaKey::Evidence)?,
             channels: channels.collect::<Result<_, StoreError>>()?,
         })
     }

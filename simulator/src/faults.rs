@@ -314,6 +314,16 @@ impl World {
         Ok(())
     }
 
+    /// A node's operator lets a channel go on that stands still for a fork.
+    ///
+    /// # Errors
+    /// [`Failure`] when an invariant breaks.
+    pub fn lift_halt(&mut self, node: NodeId, channel: ChannelId) -> Result<(), Failure> {
+        let life = self.nodes[node.0].life;
+        let input = Input::Command(Command::LiftHalt { channel });
+        self.deliver(node, life, input).map_err(|violation| self.failure(violation))
+    }
+
     /// Sends a forged message in a node's name on its connection to another; the node counts as a liar from
     /// now on. Says whether there was a connection.
     pub fn inject(&mut self, from: NodeId, to: NodeId, message: &Message) -> bool {

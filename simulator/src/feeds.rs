@@ -12,7 +12,7 @@ use ledgercast_protocol::Input;
 use ledgercast_protocol::channel::OrdererEndpoint;
 use ledgercast_protocol::ledger::Block;
 use ledgercast_protocol::types::{BlockNumber, ChannelId, FeedId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A node gives up an attempt to connect after this time.
@@ -38,6 +38,8 @@ pub enum SourceFault {
     Delays(Duration),
     /// It alters this block.
     Alters(u64),
+    /// The orderers collude: beside this block they certify another header, which streams of headers bring.
+    Equivocates(u64),
     /// It ends a stream of blocks in place of this block, once for each stream.
     EndsAt(u64),
 }
@@ -51,6 +53,8 @@ pub(crate) struct Orderers {
     streams: BTreeMap<StreamKey, Stream>,
     /// Bytes of bodies sent to peers.
     pub(crate) sent_bytes: u64,
+    /// Numbers of which a second header is certified.
+    pub(crate) equivocated: BTreeSet<(ChannelId, BlockNumber)>,
     /// Blocks that were scripted, by channel, and how many of them are released.
     pub(crate) released: BTreeMap<ChannelId, u64>,
 }
@@ -211,7 +215,7 @@ impl World {
         }
     }
 
-    fn next_item(&self, key: StreamKey) -> Option<FeedItem> {
+    fn next_item(&mut self, key: StreamKey) -> Option<FeedItem> {
         let stream = self.orderers.streams.get(&key).filter(|stream| stream.is_up)?;
         let released = self.orderers.released.get(&key.1).copied().unwrap_or(1);
         let (number, fault) = (stream.next, self.orderers.fault(stream.source));
@@ -227,6 +231,10 @@ impl World {
         }
         let mut block: Block = chain.block(BlockNumber::new(number))?.to_block();
         let Some(through) = stream.through else {
+            if fault == SourceFault::Equivocates(number) {
+                block.header = chain.rival_of(BlockNumber::new(number))?;
+                self.orderers.equivocated.insert((key.1, BlockNumber::new(number)));
+            }
             return Some(FeedItem::Header(block));
         };
         if number > through {

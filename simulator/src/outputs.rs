@@ -143,6 +143,12 @@ impl World {
                 // Who refuses it hears it no more, and it hears them no more.
                 self.node_of(*member).into_iter().for_each(|it| self.checks.evictions.set_outcast(it));
             }
+            Event::EvidenceFound { channel, number, .. }
+                if !self.orderers.equivocated.contains(&(*channel, *number)) =>
+            {
+                let (channel, number) = (*channel, *number);
+                return Err(Violation::InnocentConvicted { by: node, channel, number });
+            }
             _ => {}
         }
         self.nodes[node.0].events.push((self.now, event));
@@ -156,6 +162,8 @@ fn kind_of(job: &Job) -> &'static str {
         Job::Revocation { .. } => "revocation",
         Job::Statement { statement, .. } => statement.kind(),
         Job::Headers { .. } => "headers",
+        Job::Rival { .. } => "rival",
+        Job::Evidence { .. } => "evidence",
         Job::Body { .. } => "body",
     }
 }

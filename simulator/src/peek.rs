@@ -82,6 +82,7 @@ fn channel_kind(field: u64) -> Option<&'static str> {
         "lacking",
         "channel_leave",
         "unknown",
+        "evidence",
     ];
     kinds.get(usize::try_from(field).ok()?.checked_sub(2)?).copied()
 }

@@ -62,6 +62,7 @@ fn label(input: &Input) -> String {
         Input::FeedEnded { channel, feed, .. } => format!("ended {channel:?} {feed}"),
         Input::Command(Command::Join { name, .. }) => format!("join {name}"),
         Input::Command(Command::Leave { channel }) => format!("leave {channel:?}"),
+        Input::Command(Command::LiftHalt { channel }) => format!("lift halt {channel:?}"),
         Input::Command(Command::Renew { chain, .. }) => {
             format!("renew {}", chain.certificate.fingerprint())
         }
@@ -85,6 +86,8 @@ fn verdict_label(verdict: &Verdict) -> String {
             let first = headers.iter().flatten().next().map(|header| header.hash());
             format!("headers {:?} {first:?}", headers.as_ref().map(Vec::len).ok())
         }
+        Verdict::Rival { proof, .. } => format!("rival {}", proof.is_ok()),
+        Verdict::Evidence { proof, .. } => format!("evidence {}", proof.is_ok()),
         Verdict::Body { header, block, .. } => format!("body {} {}", header.hash(), block.is_ok()),
         Verdict::Overloaded(_) => "overloaded".to_owned(),
     }

@@ -73,7 +73,7 @@ impl Verifier {
                 });
                 Verdict::Certificate { shown_by, chain, identity }
             }
-            job @ Job::Revocation { .. } => {
+            job @ (Job::Revocation { .. } | Job::Rival { .. } | Job::Evidence { .. }) => {
                 self.checked += 1;
                 job.run()
             }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
 use ledgercast_crypto::{Digest, MemberId, RevocationList, Role, SecretKey};
 use ledgercast_protocol::WallTime;
+use ledgercast_protocol::evidence::Equivocation;
 use ledgercast_protocol::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
 use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence};
 use ledgercast_protocol::wire::{
@@ -53,11 +54,20 @@ fn chain() -> CertificateChain {
 }
 
 fn header() -> CertifiedHeader {
+    header_with(7)
+}
+
+fn equivocation() -> Equivocation {
+    Equivocation::try_new(header_with(7), header_with(8)).expect("they contradict each other")
+}
+
+/// With a body root of this byte.
+fn header_with(root: u8) -> CertifiedHeader {
     let header = Header::new(HeaderFields {
         channel: CHANNEL,
         number: BlockNumber::new(7),
         previous_hash: Digest::from_bytes([6; 32]),
-        body_root: Digest::from_bytes([7; 32]),
+        body_root: Digest::from_bytes([root; 32]),
         body_bytes: 4096,
         part_count: 5,
         envelope_count: 4,
@@ -157,5 +167,6 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
             on_channel(ChannelMessage::Leave(Signed::sign(channel_leave, CHANNEL.as_bytes(), &key()))),
         ),
         ("unknown", on_channel(ChannelMessage::Unknown)),
+        ("evidence", on_channel(ChannelMessage::Evidence(Box::new(equivocation())))),
     ]
 }

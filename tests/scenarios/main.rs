@@ -7,6 +7,7 @@ mod channels;
 mod configs;
 mod disclosure;
 mod dissemination;
+mod evidence;
 mod feeds;
 mod identities;
 mod leadership;

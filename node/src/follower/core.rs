@@ -226,6 +226,8 @@ impl Core {
                 config.channel()
             }
             Verdict::Body { header, .. } | Verdict::Overloaded(Job::Body { header, .. }) => header.channel(),
+            Verdict::Rival { channel, .. } | Verdict::Evidence { channel, .. } => *channel,
+            Verdict::Overloaded(Job::Rival { config, .. } | Job::Evidence { config, .. }) => config.channel(),
             _ => return,
         };
         self.step(channel, channel::Input::Judged(verdict));

@@ -85,6 +85,7 @@ pub(super) fn meta(key: MetaKey) -> [u8; 2] {
         MetaKey::Incarnation => b'i',
         MetaKey::Marks => b'm',
         MetaKey::Revocations => b'r',
+        MetaKey::Evidence => b'e',
     };
     [VALUE_TAG, which]
 }

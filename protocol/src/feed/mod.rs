@@ -121,8 +121,10 @@ pub enum Input {
     TooFar(FeedId),
     /// Draw the conclusions of whatever has changed; comes after every step.
     Check,
-    /// The channel is left or stands still: close everything, for good.
+    /// The channel is left or stands still: close everything, until it goes on.
     Stop,
+    /// The channel goes on.
+    Resume,
 }
 
 /// A header that is proven and whose body is not here.
@@ -220,6 +222,7 @@ impl State {
             Input::TooFar(feed) => self.handle_too_far(now, feed, out),
             Input::Check => self.settle(now, room, out),
             Input::Stop => self.handle_stop(out),
+            Input::Resume => self.is_stopped = false,
         }
     }
 

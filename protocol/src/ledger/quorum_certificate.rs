@@ -74,23 +74,47 @@ impl QuorumCertificate {
         if self.signatures.len() < quorum {
             return Err(QuorumCertificateError::BelowQuorum { found: self.signatures.len(), quorum });
         }
-        let orderers = config.orderers();
-        for (index, signature) in &self.signatures {
-            let orderer = orderers
-                .get(*index)
-                .ok_or(QuorumCertificateError::UnknownOrderer { index: *index, orderers: orderers.len() })?;
-            orderer
-                .key
-                .verify(Namespace::Header, config.channel().as_bytes(), header_hash.as_bytes(), signature)
-                .map_err(|_| QuorumCertificateError::Signature { index: *index })?;
-        }
-        Ok(())
+        self.verify_signatures(config, header_hash)
+    }
+
+    /// Checks each signature, however many there are: that of the config's orderer over this header hash.
+    ///
+    /// # Errors
+    /// [`QuorumCertificateError`] names the first one that is not.
+    pub fn verify_signatures(
+        &self,
+        config: &ChannelConfig,
+        header_hash: Digest,
+    ) -> Result<(), QuorumCertificateError> {
+        let checks = self.signatures.iter().map(|it| check(it, config, header_hash));
+        checks.collect()
+    }
+
+    /// The same certificate with only those signatures that are right; `None` when none is.
+    pub fn only_right(&self, config: &ChannelConfig, header_hash: Digest) -> Option<Self> {
+        let right = self.signatures.iter().filter(|it| check(it, config, header_hash).is_ok());
+        let signatures: Vec<_> = right.copied().collect();
+        (!signatures.is_empty()).then_some(Self { signatures })
     }
 
     /// The indexes of the orderers that signed.
     pub fn signers(&self) -> impl Iterator<Item = usize> + '_ {
         self.signatures.iter().map(|(index, _)| *index)
     }
+}
+
+fn check(
+    (index, signature): &(usize, Signature),
+    config: &ChannelConfig,
+    header_hash: Digest,
+) -> Result<(), QuorumCertificateError> {
+    let (index, orderers) = (*index, config.orderers());
+    let unknown = QuorumCertificateError::UnknownOrderer { index, orderers: orderers.len() };
+    let orderer = orderers.get(index).ok_or(unknown)?;
+    orderer
+        .key
+        .verify(Namespace::Header, config.channel().as_bytes(), header_hash.as_bytes(), signature)
+        .map_err(|_| QuorumCertificateError::Signature { index })
 }
 
 impl TryFrom<proto::QuorumCertificate> for QuorumCertificate {

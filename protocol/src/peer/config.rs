@@ -61,6 +61,8 @@ pub struct RestoredState {
     pub marks: Option<Bytes>,
     /// Revocation lists.
     pub revocations: Option<Bytes>,
+    /// Evidence of all channels.
+    pub evidence: Option<Bytes>,
     /// Channels that were joined.
     pub channels: Vec<RestoredChannel>,
 }

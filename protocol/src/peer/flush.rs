@@ -25,6 +25,7 @@ impl Peer {
                 break;
             }
         }
+        self.save_evidence();
         self.deliver_outbox(now);
         outputs.append(&mut self.ready_outputs);
     }

@@ -6,6 +6,7 @@
 //!                         ├─ trust.rs       expiry, revocation, renewal of certificates
 //!                         ├─ quarantine.rs  what follows from offences              ◄─► standing/
 //!                         ├─ channels.rs    who may discuss what; neighbours       ◄─► channel/ (blocks)
+//!                         ├─ evidence.rs    what proves that orderers lied, on disk   ◄─► evidence/
 //!                         ├─ reconfigured.rs  a config block: who may have what from now on
 //!                         └─ flush.rs       members → sessions, certificates first ──► Output
 //! ```
@@ -15,6 +16,7 @@
 pub mod channel;
 mod channels;
 mod config;
+mod evidence;
 mod flush;
 mod identities;
 mod joined;
@@ -140,6 +142,7 @@ impl Peer {
         for channel in restored.channels {
             peer.add_channel(channel);
         }
+        peer.restore_evidence(restored.evidence);
         peer
     }
 
@@ -223,6 +226,9 @@ impl Peer {
                 let channel = header.channel();
                 self.pass_to_channel(now, channel, channel::Input::Judged(verdict));
             }
+            Verdict::Rival { channel, .. } | Verdict::Evidence { channel, .. } => {
+                self.pass_to_channel(now, channel, channel::Input::Judged(verdict));
+            }
             Verdict::Overloaded(job) => self.handle_overloaded(now, job),
         }
     }
@@ -244,7 +250,9 @@ impl Peer {
                 self.pending.statement_done(statement.digest());
                 self.refuse(statement.kind(), "verifier_overloaded", Some(from));
             }
-            Job::Headers { ref config, .. } => {
+            Job::Headers { ref config, .. }
+            | Job::Rival { ref config, .. }
+            | Job::Evidence { ref config, .. } => {
                 let channel = config.channel();
                 self.pass_to_channel(now, channel, channel::Input::Overloaded(job));
             }
@@ -259,6 +267,7 @@ impl Peer {
         match command {
             Command::Join { name, genesis, is_newcomer } => self.join(now, name, genesis, is_newcomer),
             Command::Leave { channel } => self.leave(now, channel),
+            Command::LiftHalt { channel } => self.pass_to_channel(now, channel, channel::Input::LiftHalt),
             Command::Renew { identity, chain } => self.renew(now, identity, chain),
             Command::Revoke(list) => self.judge_list(None, list),
             Command::Shutdown => self.shut_down(now),

@@ -40,6 +40,8 @@ pub enum MetaKey {
     Marks,
     /// Revocation lists that were learned.
     Revocations,
+    /// Evidence of all channels, and which stand still for it.
+    Evidence,
 }
 
 /// Where an envelope stands.

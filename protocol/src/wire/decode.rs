@@ -8,6 +8,7 @@ use super::{
     Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
     REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, proto,
 };
+use crate::evidence::{Equivocation, EquivocationError};
 use crate::ledger::{CertifiedHeader, HeaderError};
 use crate::types::{BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence};
 use bytes::Bytes;
@@ -56,6 +57,9 @@ pub enum DecodeError {
     /// A header is none.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// Two headers that do not contradict each other.
+    #[error(transparent)]
+    Equivocation(#[from] EquivocationError),
     /// A certificate is none.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -216,6 +220,7 @@ fn channel_message(wire: proto::channel_frame::Message) -> Result<ChannelMessage
         Wire::Lacking(lacking) => ChannelMessage::Lacking(tip(&lacking)?),
         Wire::ChannelLeave(leave) => ChannelMessage::Leave(signed(leave)?),
         Wire::Unknown(proto::Unknown {}) => ChannelMessage::Unknown,
+        Wire::Evidence(evidence) => ChannelMessage::Evidence(Box::new(Equivocation::try_from(evidence)?)),
     })
 }
 

@@ -109,6 +109,7 @@ fn channel_message(message: &ChannelMessage) -> proto::channel_frame::Message {
         ChannelMessage::Lacking(lacking) => Wire::Lacking(tip(lacking)),
         ChannelMessage::Leave(leave) => Wire::ChannelLeave(signed(leave)),
         ChannelMessage::Unknown => Wire::Unknown(proto::Unknown {}),
+        ChannelMessage::Evidence(evidence) => Wire::Evidence((&**evidence).into()),
     }
 }
 

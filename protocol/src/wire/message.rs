@@ -1,6 +1,7 @@
 //! The messages of a session, with their shapes checked.
 
 use super::{Alive, ChannelLeave, Leadership, Leave, Signed, StateInfo};
+use crate::evidence::Equivocation;
 use crate::ledger::CertifiedHeader;
 use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, MemberId};
 use bytes::Bytes;
@@ -92,6 +93,8 @@ pub enum ChannelMessage {
     Leave(Signed<ChannelLeave>),
     /// The sender knows no such channel, as far as the receiver is concerned.
     Unknown,
+    /// Orderers signed two headers of one number.
+    Evidence(Box<Equivocation>),
 }
 
 /// Who the sender is.
@@ -289,6 +292,7 @@ impl ChannelMessage {
             Self::Lacking(_) => "lacking",
             Self::Leave(_) => "channel_leave",
             Self::Unknown => "unknown",
+            Self::Evidence(_) => "evidence",
         }
     }
 

@@ -183,6 +183,16 @@ pub enum Violation {
         /// Of what.
         offence: String,
     },
+    /// A peer takes something for evidence although the orderers signed one header of that number only.
+    #[error("{by} has evidence on block {number} of {channel:?}, of which there is one header only")]
+    InnocentConvicted {
+        /// Who.
+        by: NodeId,
+        /// The channel.
+        channel: ChannelId,
+        /// The block.
+        number: BlockNumber,
+    },
     /// A scenario's own look at the wire found something.
     #[error("{from} to {to}, {kind}: {found}")]
     Inspector {

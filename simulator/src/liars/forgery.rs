@@ -3,7 +3,8 @@
 use crate::node::NodeId;
 use crate::world::World;
 use ledgercast_protocol::WallTime;
-use ledgercast_protocol::types::{ChannelId, Incarnation, Sequence};
+use ledgercast_protocol::ledger::CertifiedHeader;
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Incarnation, Lane, Sequence};
 use ledgercast_protocol::wire::{Alive, AliveRecord, Signed};
 
 impl World {
@@ -34,6 +35,17 @@ impl World {
     pub fn copy_identity(&mut self, from: NodeId, to: NodeId) {
         assert_eq!(self.nodes[from.0].org, self.nodes[to.0].org, "a copy is of the same org");
         self.nodes[to.0].credentials = self.nodes[from.0].credentials.clone();
+    }
+
+    /// Another certified header of a block, from orderers that collude.
+    ///
+    /// # Panics
+    /// When there is no such block: a mistake of the scenario.
+    pub fn rival_header(&mut self, channel: ChannelId, number: u64) -> CertifiedHeader {
+        let number = BlockNumber::new(number);
+        self.orderers.equivocated.insert((channel, number));
+        let chain = self.channels.iter().find(|chain| chain.id() == channel);
+        chain.and_then(|chain| chain.rival_of(number)).expect("the scenario names a block that was made")
     }
 
     /// True wall-clock time.

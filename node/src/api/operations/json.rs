@@ -237,6 +237,19 @@ pub(super) fn event(event: &Event) -> (&'static str, Value) {
             "config_refused",
             json!({ "channel": channel.to_string(), "block": number.as_u64(), "error": error }),
         ),
+        Event::EvidenceFound { channel, number, kind, guilty } => (
+            "evidence_found",
+            json!({
+                "channel": channel.to_string(),
+                "block": number.as_u64(),
+                "kind": kind,
+                "guilty": guilty.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            }),
+        ),
+        Event::ChannelHalted { channel, number } => {
+            ("channel_halted", json!({ "channel": channel.to_string(), "block": number.as_u64() }))
+        }
+        Event::HaltLifted { channel } => ("halt_lifted", json!({ "channel": channel.to_string() })),
         Event::ReaderRemoved { channel, number } => {
             ("reader_removed", json!({ "channel": channel.to_string(), "block": number.as_u64() }))
         }

@@ -11,13 +11,14 @@ use crate::wire::Tip;
 impl Channel {
     /// A neighbour says that a block exists, or that it has committed it.
     pub(super) fn on_announced(&mut self, step: &mut Step<'_>, from: MemberId, tip: Tip, is_complete: bool) {
+        if self.held_header(tip.number).is_some_and(|held| held.hash() != tip.header_hash) {
+            self.ask_rival(step, from, tip.number);
+            return step.refuse("announce", "conflicting_announcement", Some(from));
+        }
         if tip.number <= self.window.tip().number() {
             return;
         }
         if let Some(slot) = self.window.slot_mut(tip.number) {
-            if slot.header.hash() != tip.header_hash {
-                return step.refuse("announce", "conflicting_announcement", Some(from));
-            }
             slot.announced_by.insert(from);
             slot.trace.announced.get_or_insert((from, step.now.monotonic));
             if is_complete {

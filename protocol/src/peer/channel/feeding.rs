@@ -4,6 +4,7 @@ use super::deferred::is_possible;
 use super::step::Step;
 use super::window::{Slot, SlotBody, Window};
 use super::{Channel, Settings};
+use crate::channel::{Orderer, OrdererEndpoint};
 use crate::event::{Route, Source};
 use crate::feed::{self, ProvenHeader, Room, Turn};
 use crate::ledger::{Block, CertifiedHeader, VerifiedHeader};
@@ -53,9 +54,19 @@ impl Channel {
     pub(super) fn follow_sources(&mut self, step: &mut Step<'_>) {
         let sources = match self.is_removed {
             true => Vec::new(),
-            false => self.settings.feed.sources(self.config()),
+            false => self.innocent_sources(),
         };
         self.with_feed(step, feed::Input::Sources(sources));
+    }
+
+    /// Without those that signed two headers of one number, as long as others are left.
+    fn innocent_sources(&self) -> Vec<OrdererEndpoint> {
+        let all = self.settings.feed.sources(self.config());
+        let orderers = self.config().orderers().iter();
+        let guilty: Vec<OrdererEndpoint> =
+            orderers.filter(|it| self.forks.kept.is_guilty(&it.key)).map(Orderer::to_endpoint).collect();
+        let innocent: Vec<_> = all.iter().filter(|source| !guilty.contains(source)).cloned().collect();
+        if innocent.is_empty() { all } else { innocent }
     }
 
     pub(super) fn handle_leading(&mut self, step: &mut Step<'_>, is_leading: bool) {

@@ -58,6 +58,9 @@ impl Channel {
         let mut admitted = Vec::with_capacity(headers.len());
         for header in headers {
             let (hash, number) = (header.hash(), header.header.number());
+            if self.judge_rival(step, &header, source) {
+                continue;
+            }
             let is_known = self.window.number_of(hash).is_some() || !self.window.is_inside(number);
             if is_known || self.defer(step, &header, source, is_history) {
                 continue;
@@ -100,7 +103,7 @@ impl Channel {
         }
     }
 
-    fn handle_false_headers(&mut self, step: &mut Step<'_>, source: Source, error: BlockError) {
+    pub(super) fn handle_false_headers(&mut self, step: &mut Step<'_>, source: Source, error: BlockError) {
         self.forget_copies_of(source);
         match (source, error) {
             (Source::Orderer(source), _) => self.handle_false_feed(step, source, "false_header"),
@@ -125,9 +128,15 @@ impl Channel {
         if self.window.number_of(hash).is_none() {
             let is_asked = entry.as_ref().is_some_and(|entry| entry.is_asked);
             let is_history = is_asked && self.is_history(step, number, source);
-            let is_conflicting =
-                self.window.slot(number).is_some() || self.window.insert(header.clone(), is_history).is_err();
-            if is_conflicting {
+            // Another one was proven meanwhile.
+            if self.judge_rival(step, header.certified(), source) {
+                return;
+            }
+            let is_taken = self.window.slot(number).is_some();
+            if is_taken || self.window.insert(header.clone(), is_history).is_err() {
+                if let (Some(member), Some(before)) = (source.member(), number.previous()) {
+                    self.ask_rival(step, member, before);
+                }
                 return step.refuse("header", "conflicting_header", source.member());
             }
             self.handle_new_slot(step, &header, source, is_asked);

@@ -27,6 +27,7 @@ mod claims;
 mod commits;
 mod deferred;
 mod feeding;
+mod forks;
 mod headers;
 mod proving;
 mod push_watch;
@@ -60,6 +61,7 @@ use crate::timer::ChannelTimer;
 use crate::types::{BlockNumber, FeedId, Height, MemberId, Neighbour, OrgId};
 use crate::wire::{ChannelMessage, Tip};
 use deferred::Deferred;
+use forks::Forks;
 use ledgercast_crypto::Digest;
 use proving::Proving;
 use push_watch::PushWatch;
@@ -163,6 +165,8 @@ pub enum Input {
     FirstLeader,
     /// I lead my org from now on, or no longer.
     SetLeading(bool),
+    /// An operator lets it go on after a fork.
+    LiftHalt,
     /// A timer is due.
     TimerDue(ChannelTimer),
 }
@@ -215,6 +219,8 @@ pub struct Channel {
     updates: BTreeMap<BlockNumber, Arc<ChannelConfig>>,
     /// The lowest certified block whose update is not right.
     refused_update: Option<(BlockNumber, UpdateError)>,
+    /// Headers that contradict each other.
+    forks: Forks,
     /// Members of removed orgs whose questions were taken, who asked last at the end.
     former_askers: VecDeque<MemberId>,
     /// A config has removed my org: the orderers give it nothing more.
@@ -264,6 +270,7 @@ impl Channel {
             deferred: Deferred::new(settings.deferred_headers_max),
             updates: BTreeMap::new(),
             refused_update: None,
+            forks: Forks::default(),
             former_askers: VecDeque::new(),
             is_removed: false,
             failure: None,
@@ -305,6 +312,7 @@ impl Channel {
             Input::SetRemoved(is_removed) => self.handle_removed(step, is_removed),
             Input::FirstLeader => self.with_repair(step, repair::Input::FirstLeader),
             Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
+            Input::LiftHalt => self.handle_lift_halt(step),
             Input::TimerDue(timer) => self.handle_timer(step, timer),
         }
         self.settle(step);
@@ -313,6 +321,7 @@ impl Channel {
     fn handle_start(&mut self, step: &mut Step<'_>) {
         self.questions.start(step.now.monotonic);
         self.follow_sources(step);
+        self.stop_at_fork(step);
     }
 
     fn on_message(&mut self, step: &mut Step<'_>, from: MemberId, message: ChannelMessage) {
@@ -320,6 +329,7 @@ impl Channel {
             message if !step.is_neighbour(from) => step.refuse(message.kind(), "not_neighbour", Some(from)),
             ChannelMessage::WantHeaders(want) => self.on_want_headers(step, from, want),
             ChannelMessage::WantBody(want) => self.on_want_body(step, from, want),
+            ChannelMessage::Evidence(shown) => self.on_evidence(step, from, *shown),
             message if self.is_stopped() => step.refuse(message.kind(), "channel_stopped", Some(from)),
             ChannelMessage::Announce(tip) => self.on_announced(step, from, tip, false),
             ChannelMessage::Complete(tip) => self.on_announced(step, from, tip, true),
@@ -334,10 +344,10 @@ impl Channel {
     }
 
     fn handle_verdict(&mut self, step: &mut Step<'_>, verdict: Verdict) {
-        if self.is_stopped() {
-            return;
-        }
         match verdict {
+            Verdict::Rival { from, error, proof, .. } => self.handle_judged_rival(step, from, error, *proof),
+            Verdict::Evidence { from, proof, .. } => self.handle_judged_evidence(step, from, *proof),
+            _ if self.is_stopped() => {}
             Verdict::Headers { from, config, headers } => {
                 self.handle_judged_headers(step, from, &config, headers);
             }
@@ -353,6 +363,7 @@ impl Channel {
         self.window.forget_member(member);
         self.questions.forget(member);
         self.serving.forget(member);
+        self.forks.forget(member);
         self.former_askers.retain(|it| *it != member);
         self.forget_deferred_of(Source::Peer(member));
         self.with_announce(step, announce::Input::NeighbourGone(member));

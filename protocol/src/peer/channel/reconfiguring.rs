@@ -129,7 +129,8 @@ impl Channel {
     /// Whether this block must wait: an earlier one changes the config, or it must never be stored.
     pub(super) fn is_held_back(&self, number: BlockNumber) -> bool {
         let is_refused = self.refused_update.as_ref().is_some_and(|(refused, _)| number >= *refused);
-        is_refused || self.updates.range(..number).next().is_some()
+        let is_disputed = self.forks.kept.halted_at().is_some_and(|disputed| number >= disputed);
+        is_refused || is_disputed || self.updates.range(..number).next().is_some()
     }
 
     /// All blocks before a refused update are durable: here the channel ends.

@@ -4,6 +4,7 @@ use super::Channel;
 use super::feeding::Ahead;
 use super::step::Step;
 use crate::announce;
+use crate::event::Source;
 use crate::feed;
 use crate::job::Job;
 use crate::range_sync;
@@ -31,6 +32,7 @@ impl Channel {
         }
         self.commit_whole(step);
         self.stop_before_refused_update(step);
+        self.stop_at_fork(step);
         self.with_range_sync(step, range_sync::Input::Check);
         self.with_feed(step, feed::Input::Check);
         self.set_timers(step);
@@ -75,6 +77,8 @@ impl Channel {
         step.refuse("verification", "verifier_overloaded", None);
         match job {
             Job::Headers { from, headers, .. } => self.give_up_headers(step, from, &headers),
+            Job::Rival { from, .. } => self.give_up_rival(step, from),
+            Job::Evidence { from, .. } => self.give_up_rival(step, Source::Peer(from)),
             Job::Body { header, .. } => self.give_up_body(step, &header),
             Job::Certificate { .. } | Job::Revocation { .. } | Job::Statement { .. } => {}
         }
