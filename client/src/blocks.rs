@@ -197,6 +197,28 @@ pub async fn learn_configs(connection: &Connection, verifier: &mut ChainVerifier
     Ok(())
 }
 
+/// Fetches at most so many of the channel's config blocks, ascending, unchecked.
+///
+/// # Errors
+/// [`CallError`] when the server does not serve them.
+pub async fn config_blocks(
+    connection: &Connection,
+    channel: ChannelId,
+    count_max: usize,
+) -> Result<Vec<Block>, CallError> {
+    let channel = Some(channel_reference(channel));
+    let mut deliver = connection.deliver();
+    let mut blocks = connection.answer(deliver.configs(proto::ConfigsRequest { channel })).await?;
+    let mut fetched = Vec::new();
+    while fetched.len() < count_max
+        && let Some(wire) = blocks.message().await.map_err(|status| connection.error(&status))?
+    {
+        let Ok(block) = Block::try_from(wire) else { break };
+        fetched.push(block);
+    }
+    Ok(fetched)
+}
+
 fn request(channel: ChannelId, range: Range, headers_only: bool) -> proto::BlocksRequest {
     use proto::blocks_request::{Start as WireStart, Stop as WireStop};
     let start = match range.start {

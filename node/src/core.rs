@@ -25,6 +25,7 @@ use crate::thinning::thinned;
 use crate::timers::Timers;
 use crate::verify_pool::VerifyPool;
 use bytes::Bytes;
+use ledgercast_protocol::evidence::Kept;
 use ledgercast_protocol::input::Command;
 use ledgercast_protocol::ledger::{Block, CertifiedHeader};
 use ledgercast_protocol::peer::{Peer, Snapshot};
@@ -44,6 +45,7 @@ pub(crate) enum Request {
     Leave(ChannelId, oneshot::Sender<()>),
     Snapshot(oneshot::Sender<Snapshot>),
     Remotes(oneshot::Sender<BTreeMap<SessionId, SocketAddr>>),
+    Evidence(ChannelId, oneshot::Sender<Option<Kept>>),
 }
 
 /// The core has stopped; nothing can be asked any more.
@@ -150,6 +152,16 @@ impl CoreHandle {
         remotes.await.map_err(|_| Stopped)
     }
 
+    /// The evidence kept of a joined channel.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn evidence(&self, channel: ChannelId) -> Result<Option<Kept>, Stopped> {
+        let (answer, evidence) = oneshot::channel();
+        self.requests.send(Request::Evidence(channel, answer)).await.map_err(|_| Stopped)?;
+        evidence.await.map_err(|_| Stopped)
+    }
+
     /// All that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events.subscribe()
@@ -239,6 +251,9 @@ impl Core {
             }
             Request::Remotes(answer) => {
                 let _ = answer.send(self.remotes.clone());
+            }
+            Request::Evidence(channel, answer) => {
+                let _ = answer.send(self.peer.evidence(channel).cloned());
             }
         }
     }

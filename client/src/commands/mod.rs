@@ -4,6 +4,7 @@
 mod blocks;
 mod channel;
 mod crypto;
+mod evidence;
 mod failure;
 mod health;
 mod members;
@@ -93,6 +94,9 @@ enum Verb {
     Members(members::Arguments),
     /// Show the sessions that a peer has (role admin)
     Peers,
+    /// List, export and verify what proves that orderers lied; let a channel go on after a fork
+    #[command(subcommand)]
+    Evidence(evidence::Verb),
     /// Ask whether a process is well; exits with 1 if it is not
     Health(health::Arguments),
 }
@@ -109,6 +113,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Verb::Blocks(arguments) => blocks::run(arguments, &globals, &mut output).await,
         Verb::Members(arguments) => members::run(arguments, &globals, &mut output).await,
         Verb::Peers => peers::run(&globals, &mut output).await,
+        Verb::Evidence(verb) => evidence::run(verb, &globals, &mut output).await,
         Verb::Health(arguments) => health::run(arguments, &globals, &mut output).await,
     };
     match done {

@@ -79,6 +79,27 @@ impl Admin for AdminService {
         Ok(Response::new(proto::PeersReply { peers }))
     }
 
+    async fn evidence(
+        &self,
+        request: Request<proto::EvidenceRequest>,
+    ) -> Result<Response<proto::EvidenceReply>, Status> {
+        admin(&request)?;
+        let channel = self.held(request.into_inner().channel)?;
+        let evidence = self.administration.evidence(channel).await?;
+        Ok(Response::new(proto::EvidenceReply { evidence: Some(evidence) }))
+    }
+
+    async fn lift_halt(
+        &self,
+        request: Request<proto::LiftHaltRequest>,
+    ) -> Result<Response<proto::LiftHaltReply>, Status> {
+        let caller = admin(&request)?;
+        let channel = self.held(request.into_inner().channel)?;
+        let was_halted = self.administration.lift_halt(channel).await?;
+        tracing::warn!(%caller, %channel, was_halted, "an admin lets a channel go on after a fork");
+        Ok(Response::new(proto::LiftHaltReply { was_halted }))
+    }
+
     async fn health(
         &self,
         request: Request<proto::HealthRequest>,

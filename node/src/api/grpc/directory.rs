@@ -44,6 +44,16 @@ pub trait Administration: Send + Sync + 'static {
     /// The sessions with other peers.
     async fn sessions(&self) -> Result<Vec<proto::PeerStatus>, AdminError>;
 
+    /// The evidence kept of a channel; who keeps none shows none.
+    async fn evidence(&self, _channel: ChannelId) -> Result<proto::KeptEvidence, AdminError> {
+        Ok(proto::KeptEvidence::default())
+    }
+
+    /// Lets a channel go on that stands still for a fork; says whether it did.
+    async fn lift_halt(&self, _channel: ChannelId) -> Result<bool, AdminError> {
+        Ok(false)
+    }
+
     /// Whether all is well, check by check.
     async fn health(&self) -> proto::HealthReply;
 }

@@ -11,6 +11,7 @@ use crate::config::ApiSection;
 use crate::peer::{JoinError, PeerNode};
 use ledgercast_crypto::msp::Msp;
 use ledgercast_protocol::channel::{ConfigHistory, Genesis};
+use ledgercast_protocol::input::Command;
 use ledgercast_protocol::peer::Snapshot;
 use ledgercast_protocol::store::{BlockStore, MetaKey};
 use ledgercast_protocol::types::{ChannelId, ChannelName};
@@ -165,6 +166,19 @@ impl Administration for PeerDirectory {
             .iter()
             .map(|session| peer_status::session(session, &view, status(session.session)))
             .collect())
+    }
+
+    async fn evidence(&self, channel: ChannelId) -> Result<proto::KeptEvidence, AdminError> {
+        let kept = self.node.core().evidence(channel).await.map_err(|_| AdminError::Stopping)?;
+        Ok(kept.ok_or(AdminError::NotJoined(channel))?.to_wire(channel))
+    }
+
+    async fn lift_halt(&self, channel: ChannelId) -> Result<bool, AdminError> {
+        let core = self.node.core();
+        let kept = core.evidence(channel).await.map_err(|_| AdminError::Stopping)?;
+        let was_halted = kept.ok_or(AdminError::NotJoined(channel))?.halted_at().is_some();
+        core.command(Command::LiftHalt { channel }).await.map_err(|_| AdminError::Stopping)?;
+        Ok(was_halted)
     }
 
     async fn health(&self) -> proto::HealthReply {
