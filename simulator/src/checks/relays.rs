@@ -39,8 +39,11 @@ fn is_of_chain(chain: &SourceChain, message: &ChannelMessage) -> bool {
     }
 }
 
+/// Orderers that sign two headers of a block have certified both: who passes the other one on tells no lie.
 fn is_header_of(chain: &SourceChain, header: &CertifiedHeader) -> bool {
-    chain.block(header.header.number()).is_some_and(|block| block.header().certified() == header)
+    let number = header.header.number();
+    chain.block(number).is_some_and(|block| block.header().certified() == header)
+        || chain.rival_of(number).is_some_and(|rival| rival == *header)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::node::NodeId;
 use crate::world::World;
 use ledgercast_protocol::WallTime;
 use ledgercast_protocol::ledger::CertifiedHeader;
-use ledgercast_protocol::types::{BlockNumber, ChannelId, Incarnation, Lane, Sequence};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Incarnation, Sequence};
 use ledgercast_protocol::wire::{Alive, AliveRecord, Signed};
 
 impl World {

@@ -50,7 +50,7 @@ pub trait Crime {
     fn commit(&mut self, sent: &SentFrame<'_>) -> Vec<Lie>;
 }
 
-/// What is sent in place of a frame, on the same lane.
+/// What is sent in place of a frame: on its lane, unless messages of that kind never travel there.
 #[derive(Clone, Debug)]
 pub struct Lie {
     /// Its bytes.
@@ -143,13 +143,22 @@ impl World {
         }
         for Lie { frame, after } in lies {
             self.traffic.count_sent(Peek::at(&frame).kind, frame.len());
+            let lane = lane_of(&frame, sent.lane);
             if after.is_zero() {
-                self.put_on_wire(connection, from, sent.lane, frame);
+                self.put_on_wire(connection, from, lane, frame);
             } else {
-                let late = Scheduled::LateFrame { connection, from, lane: sent.lane, frame };
+                let late = Scheduled::LateFrame { connection, from, lane, frame };
                 self.queue.push(self.now + after, late);
             }
         }
         true
+    }
+}
+
+/// A wrong lane would be an offence of its own, beside the crime.
+fn lane_of(frame: &Bytes, lane: Lane) -> Lane {
+    match Message::decode(frame.clone()) {
+        Ok(message) if !message.travels_on(lane) => message.lane(),
+        _ => lane,
     }
 }

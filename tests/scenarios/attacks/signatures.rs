@@ -43,6 +43,9 @@ fn with<T: Statement>(signed: &Signed<T>, signature: Signature) -> Signed<T> {
     Signed::decode(signed.bytes().clone(), signature).expect("its bytes are as they were")
 }
 
+/// Signs an alive as it must not be signed.
+type WrongSignature = fn(&World, NodeId, &Signed<Alive>) -> Signature;
+
 /// A22
 #[test]
 fn a_signature_of_another_namespace_network_or_form_is_an_offence_of_who_sends_it() -> Outcome {
@@ -51,7 +54,7 @@ fn a_signature_of_another_namespace_network_or_form_is_an_offence_of_who_sends_i
     world.run_until("six see each other", seconds(20), |world| world.see_each_other(&all))?;
     let victim = NodeId(0);
     let wall = world.wall();
-    let cases: [fn(&World, NodeId, &Signed<Alive>) -> Signature; 4] = [
+    let cases: [WrongSignature; 4] = [
         |world, liar, alive| world.key(liar).sign(Namespace::StateInfo, &world.network(), alive.bytes()),
         |world, liar, alive| world.key(liar).sign(Namespace::Alive, &[9; 32], alive.bytes()),
         |_, _, alive| twin(alive.signature()),
