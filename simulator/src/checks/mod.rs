@@ -2,7 +2,7 @@
 //!
 //! | Invariant | File |
 //! |---|---|
-//! | delivered prefixes agree; certified before committed; in order, once; durable before delivered | `chains` |
+//! | prefixes agree; certified before committed; in order, once; durable before delivered | `chains` |
 //! | no channel's byte goes to who may not have it | `isolation` |
 //! | nobody is named to who may not know of it | `disclosure` |
 //! | what is passed on is the orderers' | `relays` |

@@ -1,5 +1,5 @@
-//! What an honest process sends of a chain is the orderers': no false header and no altered body is passed on,
-//! whoever brought it (A9, A11).
+//! What an honest process sends of a chain is the orderers': no false header and no altered body is passed
+//! on, whoever brought it (A9, A11). Of a fork both headers are theirs.
 
 use super::Violation;
 use crate::chain::SourceChain;

@@ -71,7 +71,7 @@ fn payload(world: &World) -> u64 {
     ["push", "body_frame", "headers"].into_iter().map(|kind| world.traffic().of(kind).bytes).sum()
 }
 
-/// Fails when anybody but these liars was accused; that nobody honest is, the simulator checks at every event.
+/// Fails when others than these liars were accused; that nobody honest is, the simulator checks always.
 pub(crate) fn assert_accused_only(world: &World, liars: &[NodeId]) {
     let accused: BTreeSet<NodeId> = world.accusations().into_keys().collect();
     assert!(accused.iter().all(|accused| liars.contains(accused)), "accused are {accused:?}");
