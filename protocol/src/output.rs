@@ -131,6 +131,8 @@ pub enum CloseReason {
     Duplicate,
     /// It is a connection to ourselves.
     OwnKey,
+    /// It was dialed only to see whether somebody listens there.
+    Checked,
     /// Its member was evicted for silence.
     Evicted,
     /// Its member left.

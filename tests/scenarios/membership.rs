@@ -151,6 +151,43 @@ fn of_five_two_that_are_killed_are_gone_within_three_seconds() -> Outcome {
     world.run_until("three see two", seconds(3), |world| world.see_each_other(&nodes(0..3)))
 }
 
+/// M6, a process that is killed in a view larger than the number of sessions
+#[test]
+fn a_killed_peer_is_gone_within_three_seconds_also_where_it_had_no_session() -> Outcome {
+    let mut world = World::builder(18)
+        .orgs(&[12, 12])
+        .channel("trade", &[0, 1])
+        .configure(|_, config| config.session.sessions_wanted_max = 4)
+        .build()?;
+    world.run_until("all see each other", seconds(40), |world| world.see_each_other(&nodes(0..24)))?;
+    world.run_for(seconds(30))?;
+    let killed = NodeId(7);
+    let member = world.member(killed);
+    let has_session = |world: &World, node: &NodeId| {
+        let sessions = world.snapshot(*node).map(|view| view.sessions).unwrap_or_default();
+        sessions.iter().any(|session| session.member == Some(member))
+    };
+    let others: Vec<NodeId> = nodes(0..24).into_iter().filter(|node| *node != killed).collect();
+    assert!(others.iter().any(|node| !has_session(&world, node)), "some have no session with it");
+
+    world.crash(killed);
+
+    world.run_until("all others see the others", seconds(3), |world| world.see_each_other(&others))
+}
+
+/// Certificates go to who lacks them
+#[test]
+fn in_a_full_mesh_no_certificate_is_passed_on() -> Outcome {
+    let mut world = World::builder(19).orgs(&[8, 8]).channel("trade", &[0, 1]).build()?;
+    world.run_until("sixteen see each other", seconds(5), |world| world.see_each_other(&nodes(0..16)))?;
+    let at_start = world.traffic().of("certificates").frames;
+    world.run_for(seconds(120))?;
+
+    assert_eq!(world.traffic().of("certificates").frames, at_start);
+    assert!(at_start <= 16 * 15, "{at_start} frames of certificates at the start");
+    Ok(())
+}
+
 /// M7
 #[test]
 fn bootstrap_peers_that_start_last_lead_to_a_full_view_anyway() -> Outcome {

@@ -39,7 +39,6 @@ impl State {
         if self.has_left {
             return;
         }
-        self.outlive_silent(now, context, out);
         let entitled = self.who_may_know(self.own.org, self.own.external.is_some(), &[], context);
         if !entitled.is_empty() {
             self.sign_alive(now, context);
@@ -156,13 +155,15 @@ impl State {
         let awake = self.awake.at(now.monotonic);
         let held = self.members.get(member);
         let is_own_session = from == member;
-        let age = match held {
-            Some(entry) if !is_own_session => entry.age_of(alive.statement(), now.monotonic),
-            _ => Duration::ZERO,
+        let age = held.map_or(Duration::ZERO, |entry| entry.age_of(alive.statement(), now.monotonic));
+        let age = match is_own_session {
+            // An owner may show what it signed an interval ago; what seems older than that is a step of its
+            // clock.
+            true => age.min(self.config.alive_interval),
+            false if age < self.config.expiry => age,
+            false => Duration::ZERO,
         };
-        // A time that makes a living member's alive older than the expiry is a step of its owner's clock.
-        let age = if age < self.config.expiry { age } else { Duration::ZERO };
-        let made = awake.saturating_sub(age);
+        let made = if is_own_session { awake } else { awake.saturating_sub(age) };
         let is_back = held.is_none_or(|entry| !entry.is_alive());
         let heard = held.filter(|_| !is_back).map_or(made, |entry| entry.heard.max(made));
         let kept = held.and_then(|entry| entry.internal.clone());
@@ -171,6 +172,7 @@ impl State {
         let asked = held.filter(|_| !is_back).and_then(|entry| entry.asked);
         let asked = asked.filter(|asked| heard < asked.awake && silence >= self.least_silence(asked.reason));
         let refused_at = held.and_then(|entry| entry.refused_at);
+        let checked = held.and_then(|entry| entry.checked);
         let entry = Entry {
             org,
             alive,
@@ -181,6 +183,7 @@ impl State {
             heard,
             asked,
             refused_at,
+            checked,
             gone: Duration::ZERO,
         };
         self.members.insert(member, entry);

@@ -23,6 +23,9 @@ impl State {
             out.event(Event::Paused { lost });
         }
         self.judge_clock(out);
+        if !self.has_left {
+            self.outlive_silent(now, context, out);
+        }
         let awake = self.awake.at(now.monotonic);
         let silent: Vec<MemberId> = self
             .members

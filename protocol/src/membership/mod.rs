@@ -192,6 +192,7 @@ pub struct State {
     relays: Relays,
     budget: Budget,
     gone: Vec<MemberId>,
+    doubted: Vec<MemberId>,
     random: ChaCha8Rng,
 }
 
@@ -226,6 +227,7 @@ impl State {
             started_at: incarnation.started_at(),
             has_left: false,
             gone: Vec::new(),
+            doubted: Vec::new(),
             config,
             own,
             network,

@@ -1,15 +1,21 @@
 //! "Have you anything newer of X?": answered from what I hold, else passed on once, to X only.
 
+use super::table::Checked;
 use super::{Context, State};
 use crate::budget::COST_QUESTION;
 use crate::output::Outbox;
 use crate::time::{Monotonic, Now};
-use crate::types::{Incarnation, Mark, MemberId, OrgId, Sequence};
+use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
 use crate::wire::Message;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The most askers that wait for one subject.
 const ASKERS_MAX: usize = 16;
+
+/// The time between two checks of one member doubles so often: whoever names a living member again and again
+/// soon makes nobody dial it. Derived: 5 s become 320 s.
+const CHECK_DOUBLINGS_MAX: u32 = 6;
 
 #[derive(Clone, Debug)]
 struct Relay {
@@ -106,8 +112,11 @@ impl State {
         }
         // Even so it is passed on: what I hold may be as old as what the asker holds.
         let may_ask = disclosure.may_meet(entry.org);
-        if passed_on || !may_ask || !context.sessions.contains_key(&subject.member) {
+        if passed_on || !may_ask {
             return;
+        }
+        if !context.sessions.contains_key(&subject.member) {
+            return self.doubt(now, subject.member);
         }
         let held = entry.alive.mark();
         let until = now.monotonic.saturating_add(self.config.question_timeout);
@@ -115,6 +124,34 @@ impl State {
         if self.relays.note(newest, from, until) {
             out.send(subject.member, Message::Question { subject: newest, passed_on: true });
         }
+    }
+
+    /// Somebody misses a member with which I have no session: I look for myself whether anybody listens at its
+    /// endpoint. That it does not is what the operating system says, never the asker.
+    fn doubt(&mut self, now: Now, member: MemberId) {
+        let awake = self.awake.at(now.monotonic);
+        let Some(entry) = self.members.get_mut(member) else {
+            return;
+        };
+        let count = entry.checked.map_or(0, |it| it.count);
+        let pause = self.config.alive_interval.saturating_mul(1 << count.min(CHECK_DOUBLINGS_MAX));
+        let pause = if count == 0 { Duration::ZERO } else { pause };
+        let since = entry.checked.map_or(Duration::MAX, |it| awake.saturating_sub(it.awake));
+        if since >= pause {
+            entry.checked = Some(Checked { awake, count: count.saturating_add(1) });
+            self.doubted.push(member);
+        }
+    }
+
+    /// Takes out who is to be checked by dialing, on others' questions.
+    pub fn take_doubted(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.doubted)
+    }
+
+    /// Where a living member is dialed.
+    pub fn endpoint_of(&self, member: MemberId) -> Option<Endpoint> {
+        let entry = self.members.get(member).filter(|entry| entry.is_alive())?;
+        entry.endpoint().cloned()
     }
 
     /// Hands a newer alive to those who asked for it.

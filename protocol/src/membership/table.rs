@@ -68,8 +68,19 @@ pub(super) struct Entry {
     pub(super) asked: Option<Asked>,
     /// My awake time when it was last asked because its endpoints refuse.
     pub(super) refused_at: Option<Duration>,
+    /// When it was last checked by dialing, on somebody's question, and how often in vain.
+    pub(super) checked: Option<Checked>,
     /// My awake time when it was evicted or left.
     pub(super) gone: Duration,
+}
+
+/// Checks of a member that others ask about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// My awake time at the last one.
+    pub(super) awake: Duration,
+    /// How many there were.
+    pub(super) count: u32,
 }
 
 impl Entry {

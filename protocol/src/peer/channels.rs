@@ -337,7 +337,8 @@ impl Peer {
         self.refresh_neighbours(now);
     }
 
-    /// Forgets what channels know of members that membership has just judged gone, and ends their sessions.
+    /// Forgets what channels know of members that membership has just judged gone, and ends their sessions;
+    /// checks those that others ask about.
     pub(super) fn forget_gone(&mut self, now: Now) {
         for member in self.membership.take_gone() {
             for channel in self.channels.keys().copied().collect::<Vec<_>>() {
@@ -346,6 +347,7 @@ impl Peer {
             }
             self.end_session_of_gone(member);
         }
+        self.membership.take_doubted().into_iter().for_each(|member| self.check(now, member));
     }
 
     /// Tells the modules of each channel what has changed at the others; says whether anything had.

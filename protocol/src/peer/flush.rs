@@ -1,5 +1,5 @@
-//! Members become sessions: what a step wants done is turned into outputs, with certificates ahead of what
-//! needs them.
+//! Members become sessions: what a step wants done is turned into outputs, with renewed certificates ahead of
+//! what mentions their members. Others go on request only.
 //!
 //! The second half of channel isolation stands here: whatever a module asks for, a channel's message leaves
 //! only to a member that may discuss the channel.
@@ -57,24 +57,20 @@ impl Peer {
             let event = refusal.map(|Refusal(reason)| Event::Refused { kind, reason, member: Some(to) });
             return self.ready_outputs.extend(event.map(Output::Event));
         }
-        self.send_certificates_ahead(session, message);
+        self.send_owed_certificates(session, message);
         self.ready_outputs.push(send(session, lane, message));
     }
 
-    /// Certificates of the members that a message mentions, as far as this session has not had them.
-    fn send_certificates_ahead(&mut self, session: SessionId, message: &Message) {
-        let mentioned = message.mentioned_members();
-        let Some(entry) = self.sessions.session_mut(session) else {
+    /// Renewed certificates of the members that a message mentions, each once.
+    fn send_owed_certificates(&mut self, session: SessionId, message: &Message) {
+        let Some(entry) = self.sessions.session_mut(session).filter(|it| !it.certificates_owed.is_empty())
+        else {
             return;
         };
-        let missing: Vec<MemberId> =
-            mentioned.into_iter().filter(|member| !entry.certificates_sent.contains(member)).collect();
-        let chains: Vec<(MemberId, CertificateChain)> = missing
-            .into_iter()
-            .filter_map(|member| Some((member, self.identities.chain(member)?.clone())))
-            .collect();
-        entry.certificates_sent.extend(chains.iter().map(|(member, _)| *member));
-        for batch in certificate_batches(chains.into_iter().map(|(_, chain)| chain)) {
+        let mentioned = message.mentioned_members().into_iter();
+        let owed: Vec<MemberId> = mentioned.filter(|member| entry.certificates_owed.remove(member)).collect();
+        let chains = owed.into_iter().filter_map(|member| self.identities.chain(member).cloned());
+        for batch in certificate_batches(chains) {
             let message = Message::Certificates(batch);
             self.ready_outputs.push(send(session, message.lane(), &message));
         }

@@ -6,9 +6,14 @@
 
 use crate::job::SignedStatement;
 use crate::session::Config;
+use crate::time::Monotonic;
 use crate::types::MemberId;
 use ledgercast_crypto::Digest;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Who was asked for a certificate has so long to answer. Guess: several slow round trips.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -18,6 +23,9 @@ pub(super) struct Pending {
     waiting_by_sender: BTreeMap<MemberId, usize>,
     waiting_max: usize,
     waiting_per_sender_max: usize,
+    /// Certificates that were asked for lately, and those to be asked for now.
+    asked: BTreeMap<MemberId, Monotonic>,
+    wanted: BTreeSet<MemberId>,
 }
 
 /// What became of a request to start a verification.
@@ -100,6 +108,8 @@ impl Pending {
             waiting_by_sender: BTreeMap::new(),
             waiting_max: config.waiting_statements_max,
             waiting_per_sender_max: config.waiting_statements_per_session,
+            asked: BTreeMap::new(),
+            wanted: BTreeSet::new(),
         }
     }
 
@@ -119,8 +129,21 @@ impl Pending {
         self.certificates.done(fingerprint);
     }
 
-    pub(super) fn has_certificates_under_way(&self) -> bool {
-        !self.certificates.senders.is_empty()
+    /// Notes that a member's certificate is lacking. It is asked for once in [`ASK_AGAIN`], of whoever
+    /// mentions its member then; as many are remembered as statements may wait.
+    pub(super) fn want_certificate(&mut self, now: Monotonic, member: MemberId) {
+        if self.asked.len() >= self.waiting_max {
+            self.asked.retain(|_, at| now.saturating_since(*at) < ASK_AGAIN);
+        }
+        let is_recent = self.asked.get(&member).is_some_and(|at| now.saturating_since(*at) < ASK_AGAIN);
+        if !is_recent && self.asked.len() < self.waiting_max {
+            self.asked.insert(member, now);
+            self.wanted.insert(member);
+        }
+    }
+
+    pub(super) fn take_wanted(&mut self) -> Vec<MemberId> {
+        std::mem::take(&mut self.wanted).into_iter().collect()
     }
 
     /// Keeps a statement until its member's certificate comes. The oldest one of its sender makes room when
@@ -244,6 +267,23 @@ mod tests {
         assert_eq!(pending.take_waiting(member(50)).len(), 1, "another sender's stays");
         assert_eq!(pending.take_waiting(member(1)).len(), 0);
         assert_eq!(pending.take_waiting(member(4)).len(), 1);
+    }
+
+    #[test]
+    fn a_lacking_certificate_is_asked_for_once_a_second() {
+        let mut pending = pending(2, 2);
+        let at = |millis| Monotonic::new(Duration::from_millis(millis));
+
+        pending.want_certificate(at(0), member(1));
+        pending.want_certificate(at(0), member(1));
+        assert_eq!(pending.take_wanted(), [member(1)]);
+        pending.want_certificate(at(999), member(1));
+        assert_eq!(pending.take_wanted(), []);
+        pending.want_certificate(at(1_000), member(1));
+        pending.want_certificate(at(1_000), member(2));
+        pending.want_certificate(at(1_000), member(3));
+
+        assert_eq!(pending.take_wanted(), [member(1), member(2)], "no more than may wait are remembered");
     }
 
     #[test]

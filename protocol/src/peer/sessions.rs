@@ -34,6 +34,13 @@ impl Peer {
             self.outbox.push(Output::Close { session, reason: CloseReason::OwnKey });
             return;
         }
+        if let Some(endpoint) = &dialed {
+            if self.dialing.end_check(endpoint) && !self.dial_room().take(None) {
+                self.dialing.only_checked(now.monotonic, endpoint);
+                self.outbox.push(Output::Close { session, reason: CloseReason::Checked });
+                return;
+            }
+        }
         let order = match is_dialer {
             true => {
                 self.dialed = self.dialed.saturating_add(1);
@@ -50,11 +57,9 @@ impl Peer {
     }
 
     fn send_hello(&mut self, session: SessionId) {
-        let me = self.member();
-        let Some(entry) = self.sessions.session_mut(session) else {
+        let Some(entry) = self.sessions.session(session) else {
             return;
         };
-        entry.certificates_sent.insert(me);
         let (incarnation, dial) = entry.order;
         let certificate = self.own.chain.clone();
         let hello = Message::Hello(Hello { version: WIRE_VERSION, incarnation, dial, certificate });
@@ -254,12 +259,11 @@ impl Peer {
             return;
         }
         self.outbox.event(Event::SessionReady { session, member, org: identity.org, is_dialed });
-        let is_new = self.ready.insert(member, identity.org).is_none();
+        self.ready.insert(member, identity.org);
         self.tell_channels(session);
         self.tell_revocations(session);
-        if is_new {
-            self.with_membership(now, membership::Input::SessionReady(member));
-        }
+        // Also when it takes the place of another one: what was said there may be lost.
+        self.with_membership(now, membership::Input::SessionReady(member));
         for (lane, frame) in held {
             self.handle_received(now, session, lane, frame);
         }
@@ -296,6 +300,8 @@ impl Peer {
         let member = entry.identity().map(|identity| identity.member);
         self.outbox.event(Event::SessionClosed { session, member, reason: None });
         self.handle_lost(now, lost);
+        // Whether its process ended is to be known at once, also when there is no room for a session.
+        lost.into_iter().for_each(|member| self.check(now, member));
         if let (Some(endpoint), None) = (&entry.dialed, member) {
             // It was closed before a certificate was accepted: as good as a failed dial.
             self.dialing.failed(now.monotonic, endpoint);
@@ -308,6 +314,7 @@ impl Peer {
             self.ready.remove(&member);
             self.pending.forget(member);
             self.revocation_budget.forget(member);
+            self.certificate_budget.forget(member);
             self.with_membership(now, membership::Input::SessionLost(member));
             self.refresh_neighbours(now);
         }
@@ -352,6 +359,18 @@ impl Peer {
         }
         let look = self.dialing.next_look(now.monotonic);
         self.outbox.set_timer(Timer::Dial, look);
+    }
+
+    /// Dials a member without session to see whether somebody listens there, without need of room for one.
+    pub(super) fn check(&mut self, now: Now, member: MemberId) {
+        let endpoint = self.membership.endpoint_of(member).filter(|_| !self.ready.contains_key(&member));
+        let Some(endpoint) = endpoint.filter(|_| !self.is_stopping) else {
+            return;
+        };
+        if self.dialing.check(now.monotonic, &endpoint) {
+            let expect = self.identities.identity(member).map(Identity::public_key);
+            self.outbox.push(Output::Dial { endpoint, expect });
+        }
     }
 
     /// Who has no session and listens nowhere, says the operating system, is asked for at once.

@@ -12,7 +12,7 @@ use crate::offence::Offence;
 use crate::refusal::Refusal;
 use crate::time::Now;
 use crate::types::{ChannelId, MemberId, OrgId, SessionId};
-use crate::wire::{AliveRecord, CERTIFICATES_MAX, Message};
+use crate::wire::{AliveRecord, CERTIFICATES_MAX, CertificateChain, Message};
 use ledgercast_crypto::{Digest, SignatureError};
 
 impl Peer {
@@ -23,7 +23,7 @@ impl Peer {
             Message::Hello(_) => {}
             Message::Channels(channels) => self.on_channels(now, session, channels),
             Message::Certificates(chains) => self.on_certificates(now, from, chains),
-            Message::WantCertificates(members) => self.on_want_certificates(from, &members),
+            Message::WantCertificates(members) => self.on_want_certificates(now, from, &members),
             Message::Alives(records) => {
                 for record in records {
                     self.note_time(now, from, &record);
@@ -46,9 +46,10 @@ impl Peer {
             Message::Conflict(conflict) => self.take_in(now, from, SignedStatement::Conflict(conflict)),
             Message::Channel(channel, message) => self.on_channel_message(now, from, channel, message),
         }
+        self.ask_for_certificates(from);
     }
 
-    fn on_want_certificates(&mut self, from: MemberId, wanted: &[MemberId]) {
+    fn on_want_certificates(&mut self, now: Now, from: MemberId, wanted: &[MemberId]) {
         let Some(to) = self.ready.get(&from).copied() else {
             return;
         };
@@ -57,6 +58,11 @@ impl Peer {
             .filter(|member| self.may_mention(**member, to))
             .filter_map(|member| self.identities.chain(*member).cloned())
             .take(CERTIFICATES_MAX);
+        let chains: Vec<CertificateChain> = chains.collect();
+        let cost = u32::try_from(chains.len()).unwrap_or(u32::MAX);
+        if !self.certificate_budget.spend(now.monotonic, from, cost) {
+            return self.refuse("want_certificates", "budget_spent", Some(from));
+        }
         for batch in certificate_batches(chains) {
             self.outbox.send(from, Message::Certificates(batch));
         }
@@ -76,7 +82,7 @@ impl Peer {
     pub(super) fn take_in(&mut self, now: Now, from: MemberId, statement: SignedStatement) {
         let kind = statement.kind();
         let Some(identity) = self.identities.identity(statement.member()) else {
-            return self.wait_for_certificate(from, statement);
+            return self.wait_for_certificate(now, from, statement);
         };
         let key = identity.public_key();
         if let Err(Refusal(reason)) = self.screen(now, from, &statement) {
@@ -106,7 +112,7 @@ impl Peer {
         self.membership.note_time(now, &record.alive, from, &context);
     }
 
-    fn wait_for_certificate(&mut self, from: MemberId, statement: SignedStatement) {
+    fn wait_for_certificate(&mut self, now: Now, from: MemberId, statement: SignedStatement) {
         let (member, kind) = (statement.member(), statement.kind());
         // A config may have removed its org while the session stays: nothing is heard from it, or asked.
         let org = self.identities.identity(from).map(|it| it.org);
@@ -117,9 +123,13 @@ impl Peer {
         if let Waiting::InPlaceOf(reason) = self.pending.wait_for_certificate(from, statement) {
             self.refuse(kind, reason, Some(from));
         }
-        // Certificates travel ahead of what mentions them; asking matters when one was refused or forgotten.
-        if !self.pending.has_certificates_under_way() {
-            self.outbox.send(from, Message::WantCertificates(vec![member]));
+        self.pending.want_certificate(now.monotonic, member);
+    }
+
+    /// Asks for the certificates that this member's statements wait for, and that nobody was asked for lately.
+    fn ask_for_certificates(&mut self, from: MemberId) {
+        for members in self.pending.take_wanted().chunks(CERTIFICATES_MAX) {
+            self.outbox.send(from, Message::WantCertificates(members.to_vec()));
         }
     }
 

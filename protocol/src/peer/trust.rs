@@ -135,7 +135,7 @@ impl Peer {
         let sessions: Vec<SessionId> = self.sessions.ready().map(|(session, ..)| session).collect();
         for session in sessions {
             self.send_to_session(session, &message);
-            self.sessions.session_mut(session).map(|entry| entry.certificates_sent.insert(member));
+            self.sessions.session_mut(session).map(|entry| entry.certificates_owed.remove(&member));
         }
         // Who refused the old one is to hear of the new one now.
         self.dialing.forgive(now.monotonic);

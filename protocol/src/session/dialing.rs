@@ -22,6 +22,8 @@ pub struct DialTarget {
 #[derive(Clone, Debug, Default)]
 struct Attempt {
     is_in_flight: bool,
+    /// It only asks whether somebody listens.
+    is_check: bool,
     failures: u32,
     not_before: Monotonic,
     answered_by: Option<MemberId>,
@@ -94,13 +96,43 @@ impl Dialing {
         due
     }
 
+    /// Whether a member's endpoint is to be dialed now to see whether it still listens, whatever the back-off
+    /// of failed dials and the room for sessions: unless that is under way. Counts as under way as in
+    /// [`Dialing::due`].
+    pub fn check(&mut self, now: Monotonic, endpoint: &Endpoint) -> bool {
+        let checks = self.attempts.values().filter(|attempt| attempt.is_in_flight && attempt.is_check);
+        let has_room = checks.count() < self.config.dials_in_flight_max;
+        let attempt = self.attempts.entry(endpoint.clone()).or_default();
+        // Who has just answered there waits for the shortest back-off all the same: no loop of sessions.
+        let is_late_enough = attempt.failures > 0 || attempt.not_before <= now;
+        let is_due = has_room && is_late_enough && !attempt.is_in_flight && !attempt.is_own;
+        if is_due {
+            (attempt.is_in_flight, attempt.is_check) = (true, true);
+        }
+        is_due
+    }
+
+    /// A dial was answered by the transport, and is none more that only asks whether somebody listens; says
+    /// whether it was one.
+    pub fn end_check(&mut self, endpoint: &Endpoint) -> bool {
+        self.attempts.get_mut(endpoint).is_some_and(|attempt| std::mem::take(&mut attempt.is_check))
+    }
+
+    /// What was dialed only to see whether somebody listens is closed again.
+    pub fn only_checked(&mut self, now: Monotonic, endpoint: &Endpoint) {
+        if let Some(attempt) = self.attempts.get_mut(endpoint) {
+            attempt.is_in_flight = false;
+            attempt.not_before = now.saturating_add(self.config.dial_backoff_min);
+        }
+    }
+
     /// A dial failed: the next one waits twice as long.
     pub fn failed(&mut self, now: Monotonic, endpoint: &Endpoint) {
         let config = &self.config;
         if let Some(attempt) = self.attempts.get_mut(endpoint) {
             let factor = 2u32.saturating_pow(attempt.failures.min(16));
             let backoff = config.dial_backoff_min.saturating_mul(factor).min(config.dial_backoff_max);
-            attempt.is_in_flight = false;
+            (attempt.is_in_flight, attempt.is_check) = (false, false);
             attempt.failures = attempt.failures.saturating_add(1);
             attempt.not_before = now.saturating_add(backoff);
         }
@@ -216,6 +248,38 @@ mod tests {
         dialing.is_mine(&wanted[0].endpoint);
 
         assert_eq!(dialing.due(at(0), &wanted, |_| false, |_| false, |_| true), [wanted[1].clone()]);
+    }
+
+    #[test]
+    fn a_check_needs_no_patience_with_failures_and_is_made_once_at_a_time() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, Some(1))];
+        let endpoint = &wanted[0].endpoint;
+        dialing.due(at(0), &wanted, |_| false, |_| false, |_| true);
+        assert!(!dialing.check(at(0), endpoint), "a dial is under way");
+        dialing.failed(at(0), endpoint);
+        dialing.failed(at(0), endpoint);
+
+        assert!(dialing.check(at(0), endpoint), "in spite of the back-off");
+        assert!(!dialing.check(at(0), endpoint), "one at a time");
+        assert_eq!(dialing.due(at(9_000), &wanted, |_| false, |_| false, |_| true), []);
+        assert!(dialing.end_check(endpoint));
+        dialing.only_checked(at(9_000), endpoint);
+
+        assert!(!dialing.end_check(endpoint), "later dials are for sessions");
+        assert_eq!(dialing.due(at(9_499), &wanted, |_| false, |_| false, |_| true), []);
+        assert_eq!(dialing.due(at(9_500), &wanted, |_| false, |_| false, |_| true), wanted);
+    }
+
+    #[test]
+    fn who_closes_each_session_at_once_is_not_dialed_in_a_loop() {
+        let mut dialing = Dialing::new(Config::default());
+        let wanted = [target(1, Some(1))];
+        dialing.due(at(0), &wanted, |_| false, |_| false, |_| true);
+        dialing.answered(at(0), &wanted[0].endpoint, member_of(1));
+
+        assert!(!dialing.check(at(499), &wanted[0].endpoint));
+        assert!(dialing.check(at(500), &wanted[0].endpoint));
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub struct Session {
     pub named: BTreeSet<ChannelId>,
     /// Channels that we have named.
     pub told: Option<BTreeSet<ChannelId>>,
-    /// Members whose certificates we have sent.
-    pub certificates_sent: BTreeSet<MemberId>,
+    /// Members whose certificates were renewed since: the other side holds the old one and would not ask.
+    pub certificates_owed: BTreeSet<MemberId>,
 }
 
 /// All open sessions.
@@ -72,7 +72,7 @@ impl Sessions {
             held: VecDeque::new(),
             named: BTreeSet::new(),
             told: None,
-            certificates_sent: BTreeSet::new(),
+            certificates_owed: BTreeSet::new(),
         };
         self.by_id.insert(id, session);
     }
@@ -108,10 +108,10 @@ impl Sessions {
         Some((session, lost))
     }
 
-    /// A member has another certificate: it is what its session shows, and what others are to be sent.
+    /// A member has another certificate: it is what its session shows, and what others are owed.
     pub fn renew(&mut self, identity: &Identity) {
         for session in self.by_id.values_mut() {
-            session.certificates_sent.remove(&identity.member);
+            session.certificates_owed.insert(identity.member);
             if session.identity().is_some_and(|shown| shown.member == identity.member) {
                 session.phase = Phase::Ready(identity.clone());
             }

@@ -19,7 +19,7 @@ pub enum Message {
     Hello(Hello),
     /// Channels that the sender has joined and the receiver may know; replaces the list before.
     Channels(Vec<ChannelId>),
-    /// Certificates of members that later messages mention.
+    /// Certificates: asked for, or renewed.
     Certificates(Vec<CertificateChain>),
     /// Asks for certificates.
     WantCertificates(Vec<MemberId>),
@@ -258,7 +258,7 @@ impl Message {
         }
     }
 
-    /// The members whose certificates the receiver needs to judge this message.
+    /// The members whose certificates the receiver needs to judge this message; it asks for what it lacks.
     pub fn mentioned_members(&self) -> Vec<MemberId> {
         match self {
             Self::Alives(records) => records.iter().map(|record| record.alive.statement().member).collect(),

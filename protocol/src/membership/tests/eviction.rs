@@ -4,7 +4,7 @@ use super::world::{World, org, seconds};
 use crate::event::{Event, EvictionReason};
 use crate::membership::Input;
 use crate::types::MemberId;
-use crate::wire::Message;
+use crate::wire::{Alive, AliveRecord, Message, Signed};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// M6.
@@ -237,6 +237,55 @@ fn old_news_of_a_dead_member_keeps_it_no_longer_than_at_others() {
     world.run_for(killed + seconds(29) - world.now);
 
     assert!(!world.sees(0, 3) && !world.sees(1, 3));
+}
+
+/// An owner answers a digest with what it signed seconds ago: a sign of life now, and no measure for what
+/// others pass on later.
+#[test]
+fn what_an_owner_shows_late_makes_later_news_of_it_no_younger() {
+    let mut world = World::new(&[1; 3]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    world.pause(2);
+    let mark = world.nodes[2].state.own_mark().unwrap();
+    let (life, sequence) = (mark.incarnation.as_millis(), mark.sequence.as_u64());
+    let signed = world.wall().as_millis();
+    world.run_for(seconds(4));
+    world.inject(2, 0, record(world.alive(2, life, sequence + 1, signed)));
+    world.run_for(seconds(4));
+
+    world.inject(1, 0, record(world.alive(2, life, sequence + 2, signed + 5_000)));
+    world.run_for(600);
+
+    let member = world.id(2);
+    let view = world.nodes[0].state.members().find(|view| view.member == member).unwrap();
+    assert!((3_000..4_700).contains(&view.silent_for.as_millis()), "{:?}", view.silent_for);
+}
+
+fn record(alive: Signed<Alive>) -> Message {
+    Message::Alives(vec![AliveRecord { alive, internal: None }])
+}
+
+/// Whoever asks about a member without session here makes me look for myself, seldom and seldomer.
+#[test]
+fn a_question_about_a_member_without_session_is_a_reason_to_look_and_ever_less_of_one() {
+    let mut world = World::new(&[1; 3]);
+    world.connect(0, 1);
+    world.connect(1, 2);
+    world.run_for(seconds(11));
+    let subject = world.nodes[2].state.own_mark().unwrap();
+
+    let mut looks = Vec::new();
+    for second in 0..60 {
+        world.inject(1, 0, Message::Question { subject, passed_on: false });
+        world.run_for(seconds(1));
+        let doubted = world.nodes[0].state.take_doubted();
+        assert!(doubted.iter().all(|member| *member == subject.member));
+        looks.extend(doubted.iter().map(|_| second));
+    }
+
+    assert_eq!(looks, [0, 10, 30]);
+    assert!(world.sees(0, 2));
 }
 
 /// A2: an alive that is older than the expiry brings nobody back, even one that was never seen.
