@@ -6,7 +6,7 @@ use crate::channel::{ChannelConfig, ConfigUpdate, UpdateError};
 use crate::event::Source;
 use crate::evidence::{Equivocation, EquivocationError, Proof};
 use crate::ledger::{BlockError, CertifiedHeader, VerifiedBlock, VerifiedHeader};
-use crate::types::{ChannelId, MemberId, SessionId};
+use crate::types::{ChannelId, MemberId, SessionId, Tick};
 use crate::wire::{
     Alive, AliveRecord, CertificateChain, ChannelLeave, Conflict, InternalEndpoint, Leadership, Leave,
     Signed, StateInfo, Statement, Verified,
@@ -98,8 +98,8 @@ pub enum Job {
 /// A signed statement of any kind.
 #[derive(Clone, Debug)]
 pub enum SignedStatement {
-    /// With the internal endpoint that travelled beside it.
-    Alive(Signed<Alive>, Option<InternalEndpoint>),
+    /// With the internal endpoint and the tick that travelled beside it.
+    Alive(Signed<Alive>, Option<InternalEndpoint>, Option<Tick>),
     /// Good-bye.
     Leave(Signed<Leave>),
     /// Two alives that exclude each other.
@@ -115,8 +115,8 @@ pub enum SignedStatement {
 /// A verified statement of any kind.
 #[derive(Clone, Debug)]
 pub enum VerifiedStatement {
-    /// With the internal endpoint that travelled beside it, if the alive vouches for it.
-    Alive(Verified<Alive>, Option<InternalEndpoint>),
+    /// With the internal endpoint that travelled beside it, if the alive vouches for it, and the tick.
+    Alive(Verified<Alive>, Option<InternalEndpoint>, Option<Tick>),
     /// Good-bye.
     Leave(Verified<Leave>),
     /// Two alives that exclude each other.
@@ -274,7 +274,9 @@ impl VerifiedStatement {
     /// The statement as it travels, to be screened again.
     pub fn to_signed(&self) -> SignedStatement {
         match self {
-            Self::Alive(alive, internal) => SignedStatement::Alive(alive.signed().clone(), internal.clone()),
+            Self::Alive(alive, internal, tick) => {
+                SignedStatement::Alive(alive.signed().clone(), internal.clone(), *tick)
+            }
             Self::Leave(leave) => SignedStatement::Leave(leave.signed().clone()),
             Self::Conflict(conflict) => SignedStatement::Conflict(Box::new(conflict.to_wire())),
             Self::StateInfo(channel, state) => SignedStatement::StateInfo(*channel, state.signed().clone()),
@@ -292,6 +294,7 @@ impl VerifiedConflict {
         let record = |(alive, internal): &(Verified<Alive>, Option<InternalEndpoint>)| AliveRecord {
             alive: alive.signed().clone(),
             internal: internal.clone(),
+            tick: None,
         };
         Conflict { first: record(&self.first), second: record(&self.second) }
     }
@@ -301,7 +304,7 @@ impl SignedStatement {
     /// Names these bytes with this signature.
     pub fn digest(&self) -> Digest {
         match self {
-            Self::Alive(signed, _) => signed.digest(),
+            Self::Alive(signed, ..) => signed.digest(),
             Self::Leave(signed) => signed.digest(),
             Self::Conflict(pair) => digest_of_records(&[&pair.first, &pair.second]),
             Self::StateInfo(_, signed) => signed.digest(),
@@ -325,7 +328,7 @@ impl SignedStatement {
     /// Who states it.
     pub fn member(&self) -> MemberId {
         match self {
-            Self::Alive(signed, _) => signed.member(),
+            Self::Alive(signed, ..) => signed.member(),
             Self::Leave(signed) => signed.member(),
             Self::Conflict(pair) => pair.first.alive.member(),
             Self::StateInfo(_, signed) => signed.member(),
@@ -343,9 +346,9 @@ impl SignedStatement {
             signed.verify(key, context)
         }
         Ok(match self {
-            Self::Alive(alive, internal) => {
-                let (alive, internal) = verify_record(AliveRecord { alive, internal }, key, context)?;
-                VerifiedStatement::Alive(alive, internal)
+            Self::Alive(alive, internal, tick) => {
+                let (alive, internal) = verify_record(AliveRecord { alive, internal, tick }, key, context)?;
+                VerifiedStatement::Alive(alive, internal, tick)
             }
             Self::Conflict(pair) => VerifiedStatement::Conflict(Box::new(VerifiedConflict {
                 first: verify_record(pair.first, key, context)?,

@@ -1,5 +1,5 @@
-//! Prints what membership costs and how fast it judges, as `cargo xtask membership` does, without building the
-//! node: `cargo run --locked -p ledgercast-simulator --example membership -- 16 32`.
+//! Prints what membership costs and how fast it judges, as `cargo xtask membership` does, without building
+//! the node: `cargo run --locked -p ledgercast-simulator --example membership -- 16 32`.
 
 use ledgercast_simulator::membership_figures;
 use std::time::Instant;

@@ -62,6 +62,11 @@ fn session_kind(field: u64) -> Option<&'static str> {
         13 => Some("revocation_digest"),
         14 => Some("want_revocations"),
         15 => Some("revocations"),
+        7 => None,
+        20 => Some("want_alives"),
+        21 => Some("ticks"),
+        22 => Some("want_anchors"),
+        23 => Some("view_digest"),
         field => kinds.get(usize::try_from(field).ok()?.checked_sub(1)?).copied(),
     }
 }
@@ -84,6 +89,9 @@ fn channel_kind(field: u64) -> Option<&'static str> {
         "unknown",
         "evidence",
     ];
+    if field == 20 {
+        return Some("state_summary");
+    }
     kinds.get(usize::try_from(field).ok()?.checked_sub(2)?).copied()
 }
 
@@ -92,12 +100,13 @@ mod tests {
     use super::*;
     use ledgercast_crypto::Digest;
     use ledgercast_protocol::types::BlockNumber;
-    use ledgercast_protocol::wire::{ChannelMessage, Message, Tip, WantBody, WantHeaders};
+    use ledgercast_protocol::wire::{ChannelMessage, Message, Summary, Tip, WantBody, WantHeaders};
 
     #[test]
     fn a_glance_agrees_with_decoding() {
         let tip = Tip { number: BlockNumber::new(300), header_hash: Digest::of(b"x") };
         let of_channel = [
+            ChannelMessage::StateSummary(Summary([1; 16])),
             ChannelMessage::StateDigest(Vec::new()),
             ChannelMessage::WantStates(Vec::new()),
             ChannelMessage::Announce(tip),
@@ -121,6 +130,9 @@ mod tests {
             Message::Alives(Vec::new()),
             Message::AliveDigest(Vec::new()),
             Message::WantAlives(Vec::new()),
+            Message::Ticks(Vec::new()),
+            Message::WantAnchors(Vec::new()),
+            Message::ViewDigest(Summary([1; 16])),
             Message::RevocationDigest(Vec::new()),
             Message::WantRevocations(Vec::new()),
             Message::Revocations(Vec::new()),

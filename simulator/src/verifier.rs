@@ -80,9 +80,11 @@ impl Verifier {
             Job::Statement { from, context, key, statement } => {
                 let digest = statement.digest();
                 let kind = statement.kind();
-                let beside = match &statement {
-                    SignedStatement::Alive(_, internal) => internal.as_ref().map(|it| it.hash()),
-                    _ => None,
+                let (beside, tick) = match &statement {
+                    SignedStatement::Alive(_, internal, tick) => {
+                        (internal.as_ref().map(|it| it.hash()), *tick)
+                    }
+                    _ => (None, None),
                 };
                 let memory_key = (digest, beside, *key.as_bytes(), context);
                 let checked = &mut self.checked;
@@ -92,6 +94,14 @@ impl Verifier {
                         Verdict::Statement { statement, .. } => statement,
                         _ => unreachable!("a statement's verdict is of its kind"),
                     }
+                });
+                // The tick is checked by nobody here, and need not be the one that came with the
+                // remembered alive.
+                let verified = verified.map(|statement| match statement {
+                    VerifiedStatement::Alive(alive, internal, _) => {
+                        VerifiedStatement::Alive(alive, internal, tick)
+                    }
+                    other => other,
                 });
                 Verdict::Statement { from, digest, kind, statement: verified }
             }

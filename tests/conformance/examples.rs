@@ -6,11 +6,11 @@ use ledgercast_crypto::{Digest, MemberId, RevocationList, Role, SecretKey};
 use ledgercast_protocol::WallTime;
 use ledgercast_protocol::evidence::Equivocation;
 use ledgercast_protocol::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
-use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, Sequence, Tick};
 use ledgercast_protocol::wire::{
     Alive, AliveRecord, CertificateChain, ChannelLeave, ChannelMessage, Conflict, Hello, InternalEndpoint,
-    Leadership, Leave, Message, Push, RevocationMark, Signed, StateInfo, Tip, WIRE_VERSION, WantBody,
-    WantHeaders,
+    Leadership, Leave, Message, Push, RevocationMark, Signed, StateInfo, Summary, TickChain, Tip,
+    WIRE_VERSION, WantBody, WantHeaders,
 };
 
 const NETWORK: [u8; 32] = [1; 32];
@@ -88,8 +88,14 @@ fn alive(second: u64) -> AliveRecord {
         wall_time: WallTime::from_millis(1_750_000_048_000 + 1000 * second),
         external_endpoint: Some("peer0.org1.example:7051".parse().expect("endpoint")),
         internal_hash: internal.hash(),
+        ticks: Some(TickChain { end: tick(14), links: 24, interval_millis: 5_000 }),
     };
-    AliveRecord { alive: Signed::sign(alive, &NETWORK, &key()), internal: Some(internal) }
+    let alive = Signed::sign(alive, &NETWORK, &key());
+    AliveRecord { alive, internal: Some(internal), tick: Some(tick(15)) }
+}
+
+fn tick(byte: u8) -> Tick {
+    Tick::from_bytes([byte; 16])
 }
 
 /// Name (its kind first) and message.
@@ -131,13 +137,17 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ("want_certificates", Message::WantCertificates(vec![member(1), member(2)])),
         ("alives", Message::Alives(vec![alive(12)])),
         ("alive_digest", Message::AliveDigest(vec![mark(1), mark(2)])),
-        ("want_alives", Message::WantAlives(vec![member(1)])),
+        ("want_alives", Message::WantAlives(vec![mark(1)])),
+        ("ticks", Message::Ticks(vec![tick(1), tick(2)])),
+        ("want_anchors", Message::WantAnchors(vec![tick(3)])),
+        ("view_digest", Message::ViewDigest(Summary([4; 16]))),
         ("question", Message::Question { subject: mark(3), passed_on: true }),
         ("leave", Message::Leave(leave)),
         ("revocation_digest", Message::RevocationDigest(vec![list_mark])),
         ("want_revocations", Message::WantRevocations(vec![Digest::from_bytes([13; 32])])),
         ("revocations", Message::Revocations(vec![revocation_list()])),
         ("conflict", Message::Conflict(Box::new(Conflict { first: alive(12), second: alive(13) }))),
+        ("state_summary", on_channel(ChannelMessage::StateSummary(Summary([5; 16])))),
         ("state_digest", on_channel(ChannelMessage::StateDigest(vec![mark(4)]))),
         ("states", on_channel(ChannelMessage::States(vec![Signed::sign(state, CHANNEL.as_bytes(), &key())]))),
         ("want_states", on_channel(ChannelMessage::WantStates(vec![member(5)]))),

@@ -2,7 +2,7 @@
 
 use ledgercast_crypto::Digest;
 use ledgercast_protocol::ledger::{CertifiedHeader, VerifiedBlock};
-use ledgercast_protocol::types::{ChannelId, Lane, MemberId};
+use ledgercast_protocol::types::{ChannelId, Incarnation, Lane, Mark, MemberId, Sequence};
 use ledgercast_protocol::wire::{AliveRecord, BODY_FRAME_BYTES, ChannelMessage, Message, Push};
 use ledgercast_simulator::{NodeId, World};
 use std::cell::RefCell;
@@ -68,4 +68,9 @@ impl Alives {
     pub(crate) fn of(&self, member: MemberId) -> Vec<AliveRecord> {
         self.0.borrow().get(&member).cloned().unwrap_or_default()
     }
+}
+
+/// Who lacks everything of a member names it so.
+pub(crate) fn nothing_of(member: MemberId) -> Mark {
+    Mark { member, incarnation: Incarnation::default(), sequence: Sequence::default() }
 }

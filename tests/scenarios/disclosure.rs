@@ -1,7 +1,7 @@
 //! Who is told of whom across orgs: M9, M13, M14, C2. The standing check of the simulator judges every frame
 //! by the rule; here the bytes themselves are searched as well.
 
-use crate::actors::Alives;
+use crate::actors::{Alives, nothing_of};
 use crate::{Outcome, nodes, seconds};
 use ledgercast_protocol::types::MemberId;
 use ledgercast_protocol::wire::Message;
@@ -109,20 +109,20 @@ fn a_question_with_another_members_alive_inside_is_not_answered() -> Outcome {
     })?;
     let (liar, victim, subject) = (world.peer(2, 0), world.peer(1, 0), world.member(NodeId(0)));
     let captured = alives.of(subject).pop().expect("it was heard");
-    let before = world.refusals(victim, "alive", "not_entitled");
+    let before = world.refusals(victim, "ticks", "not_entitled");
 
     // The simulator's standing check fails the run if the victim tells the liar anything of the subject.
     let mark = captured.alive.mark();
     for _ in 0..5 {
         world.inject(liar, victim, &Message::Alives(vec![captured.clone()]));
         world.inject(liar, victim, &Message::AliveDigest(vec![mark]));
-        world.inject(liar, victim, &Message::WantAlives(vec![subject]));
+        world.inject(liar, victim, &Message::WantAlives(vec![nothing_of(subject)]));
         world.inject(liar, victim, &Message::WantCertificates(vec![subject]));
         world.inject(liar, victim, &Message::Question { subject: mark, passed_on: false });
         world.run_for(seconds(1))?;
     }
 
-    assert_eq!(world.refusals(victim, "alive", "not_entitled") - before, 5);
+    assert_eq!(world.refusals(victim, "ticks", "not_entitled") - before, 5);
     for node in world.peers_of(2) {
         assert!(world.seen_by(node).iter().all(|seen| seen.0 >= 3), "{node} sees a member of the first org");
     }

@@ -168,13 +168,14 @@ fn an_alive_signed_by_another_key_is_an_offence_and_its_subject_stays() -> Outco
         wall_time: WallTime::from_millis(0),
         external_endpoint: Some("elsewhere.example:7051".parse().expect("an endpoint")),
         internal_hash: Digest::of(b"nothing"),
+        ticks: None,
     };
     let newest = world.snapshot(victim).expect("it runs").members.into_iter();
     let held = newest.into_iter().find(|view| view.member == world.member(subject)).expect("it is known");
     let forged = Alive { incarnation: held.incarnation, wall_time: world.wall_time(victim), ..forged };
     let alive = Signed::sign(forged, &world.network(), &SecretKey::from_seed([9; 32]));
 
-    world.inject(liar, victim, &Message::Alives(vec![AliveRecord { alive, internal: None }]));
+    world.inject(liar, victim, &Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }]));
     world.run_for(seconds(1))?;
 
     let offences = world.events(victim).iter().filter_map(|(_, event)| match event {

@@ -343,3 +343,17 @@ fn of_peers_that_start_together_few_pairs_open_two_sessions() -> Outcome {
     assert!(opened <= pairs * 5 / 4, "{opened} sessions were opened for {pairs} pairs");
     Ok(())
 }
+
+/// The goals for idle traffic and evictions, at the sizes that take seconds to measure
+#[test]
+fn membership_of_sixteen_and_of_forty_eight_stays_within_its_budget() -> Outcome {
+    for (peers, bytes_max) in [(16, 500.0), (48, 1_000.0)] {
+        let figures = ledgercast_simulator::membership_figures::measure(3, peers)?;
+
+        assert!(figures.bytes_per_second <= bytes_max, "{figures:#?}");
+        assert!(figures.hung.1 <= millis(26_500), "{figures:#?}");
+        assert!(figures.killed.1 <= seconds(3), "{figures:#?}");
+        assert_eq!(figures.false_evictions, 0);
+    }
+    Ok(())
+}

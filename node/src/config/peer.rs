@@ -253,6 +253,7 @@ section! {
         counts {
             question_witnesses: usize,
             push_partners_max: usize,
+            tick_links: u32,
             news_partners_max: usize,
             digest_partners: usize,
             members_max: usize,

@@ -1,15 +1,16 @@
 //! Alives and leaves: my own are signed and pushed, others' are taken in and, when they are news, forwarded.
 
-use super::table::{self, Entry, MemberStatus};
+use super::table::{self, Entry, Hearing, MemberStatus};
+use super::ticks::{OwnChain, newest_of};
 use super::{Context, State};
 use crate::event::{Event, EvictionReason};
 use crate::output::{Outbox, Output};
 use crate::sampling;
 use crate::store::MetaKey;
-use crate::time::Now;
+use crate::time::{Now, WallTime};
 use crate::timer::Timer;
-use crate::types::{MemberId, OrgId};
-use crate::wire::{Alive, AliveRecord, InternalEndpoint, Leave, Message, Verified};
+use crate::types::{Incarnation, MemberId, OrgId, Tick};
+use crate::wire::{Alive, AliveRecord, InternalEndpoint, LINKS_MAX, Leave, Message, Verified};
 use std::time::Duration;
 
 /// The least time between two alives of mine that somebody else causes.
@@ -21,6 +22,7 @@ pub(super) struct Heard {
     pub(super) alive: Verified<Alive>,
     /// What travelled beside it.
     pub(super) internal: Option<InternalEndpoint>,
+    pub(super) tick: Option<Tick>,
     pub(super) from: MemberId,
 }
 
@@ -35,18 +37,22 @@ enum News {
 
 impl State {
     pub(super) fn handle_alive_due(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
-        out.set_timer(Timer::Alive, now.monotonic.saturating_add(self.config.alive_interval));
+        self.set_alive_timer(now, out);
         if self.has_left {
             return;
         }
-        let entitled = self.who_may_know(self.own.org, self.own.external.is_some(), &[], context);
-        if !entitled.is_empty() {
-            self.sign_alive(now, context);
+        if !self.who_may_know(self.own.org, self.own.external.is_some(), &[], context).is_empty() {
+            self.advance_own(now, context, out);
         }
-        for (to, org) in sampling::sample(&mut self.random, entitled, self.config.push_partners_max) {
-            self.send_own(to, org, out);
-        }
-        self.send_digests(context, out);
+        self.ask_for_missed(now, context, out);
+        self.send_view_digests(context, out);
+    }
+
+    /// Ticks are shown at whole intervals after their alive.
+    fn set_alive_timer(&self, now: Now, out: &mut Outbox) {
+        let interval = self.config.alive_interval;
+        let next = self.own_chain.as_ref().map(|chain| chain.next_at(now.monotonic, interval));
+        out.set_timer(Timer::Alive, next.unwrap_or(now.monotonic.saturating_add(interval)));
     }
 
     /// The other side learns of me and compares views at once.
@@ -66,26 +72,36 @@ impl State {
         if self.has_left || !self.disclosure(context).may_meet(org) {
             return;
         }
-        self.refresh_own(now, context);
+        self.advance_own(now, context, out);
         if self.disclosure(context).may_tell(self.own.org, self.own.external.is_some(), org) {
             self.send_own(member, org, out);
         }
         self.send_digest(member, org, context, out);
     }
 
-    /// Signs a new alive unless the last one is from just now.
-    pub(super) fn refresh_own(&mut self, now: Now, context: &Context<'_>) {
-        let age = now.monotonic.saturating_since(self.own_signed_at);
+    /// Signs a new alive unless the last one, or its last tick, is from just now.
+    pub(super) fn refresh_own(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
+        let age = now.monotonic.saturating_since(self.own_said_at);
         if self.own_alive.is_none() || age >= EXTRA_ALIVE_INTERVAL {
-            self.sign_alive(now, context);
+            self.sign_alive(now, context, out);
         }
     }
 
-    pub(super) fn sign_alive(&mut self, now: Now, context: &Context<'_>) {
+    /// Signs an alive with a new chain of ticks.
+    pub(super) fn sign_alive(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
         self.sequence = self.sequence.next();
-        let alive = self.statement_of((self.incarnation, self.sequence), now.wall);
+        let links = self.config.tick_links.clamp(1, LINKS_MAX);
+        let chain = OwnChain::new(&mut self.random, links, now.monotonic);
+        let alive = Alive {
+            ticks: Some(chain.terms(self.config.alive_interval)),
+            ..self.statement_of((self.incarnation, self.sequence), now.wall)
+        };
         self.own_alive = Some(Verified::sign(alive, &self.network, context.key));
-        self.own_signed_at = now.monotonic;
+        self.own_said_at = now.monotonic;
+        self.index.set(self.own.member, Some(chain.newest()), None);
+        self.passing.note(self.own.member, self.own.member);
+        self.own_chain = Some(chain);
+        self.set_alive_timer(now, out);
     }
 
     pub(super) fn send_own(&self, to: MemberId, org: OrgId, out: &mut Outbox) {
@@ -97,14 +113,14 @@ impl State {
     pub(super) fn own_record(&self, to: OrgId) -> Option<AliveRecord> {
         let alive = self.own_alive.as_ref()?.signed().clone();
         let internal = (to == self.own.org).then(|| self.own_internal.clone());
-        Some(AliveRecord { alive, internal })
+        Some(AliveRecord { alive, internal, tick: self.own_chain.as_ref().map(OwnChain::newest) })
     }
 
     /// A member's alive as it may go to an org.
     pub(super) fn record(&self, entry: &Entry, to: OrgId) -> AliveRecord {
         let is_inside = entry.org == self.own.org && to == self.own.org;
         let internal = entry.internal.clone().filter(|_| is_inside);
-        AliveRecord { alive: entry.alive.signed().clone(), internal }
+        AliveRecord { alive: entry.alive.signed().clone(), internal, tick: entry.tick }
     }
 
     /// Ready sessions to which a member of org `about` may be named, except with these members.
@@ -133,11 +149,13 @@ impl State {
         heard.internal = table::internal_for(&self.own, org, heard.internal);
         self.raise_excluded(now, &heard, context, out);
         let (alive, from) = (&heard.alive, heard.from);
-        if self.marks.order(member).is_some_and(|known| known >= alive.mark().order()) {
+        let (link, _) = newest_of(alive.statement(), heard.tick);
+        let (mark, time) = (alive.statement().mark_of(link), alive.statement().time_of(link));
+        if self.marks.order(member).is_some_and(|known| known >= mark.order()) {
             return;
         }
         self.clear_duplicate(member, alive.statement().incarnation, out);
-        self.marks.raise(alive.mark(), now.wall.max(alive.statement().wall_time));
+        self.marks.raise(mark, now.wall.max(time));
         let news = match self.members.get(member) {
             None => Some(News::Joined),
             Some(entry) => news_of(entry, alive),
@@ -150,14 +168,49 @@ impl State {
         }
     }
 
-    fn store_alive(&mut self, now: Now, org: OrgId, Heard { alive, internal, from }: Heard) {
+    fn store_alive(&mut self, now: Now, org: OrgId, Heard { alive, internal, tick, from }: Heard) {
         let member = alive.member();
+        let (link, tick) = newest_of(alive.statement(), tick);
+        let time = alive.statement().time_of(link);
+        let hearing = self.hearing(now, member, (alive.statement().incarnation, time), from);
+        self.index.set(member, alive.statement().ticks.map(|chain| chain.end), tick);
+        self.passing.note(member, from);
+        let held = self.members.get(member);
+        let kept = held.and_then(|entry| entry.internal.clone());
+        let kept = kept.filter(|kept| kept.hash() == alive.statement().internal_hash);
+        let mut entry = Entry {
+            org,
+            alive,
+            tick,
+            link,
+            internal: internal.or(kept),
+            status: MemberStatus::Alive,
+            last_news: now.monotonic,
+            age_then: Duration::ZERO,
+            heard: Duration::ZERO,
+            asked: None,
+            refused_at: held.and_then(|entry| entry.refused_at),
+            checked: held.and_then(|entry| entry.checked),
+            gone: Duration::ZERO,
+        };
+        entry.hear(now.monotonic, hearing);
+        self.members.insert(member, entry);
+    }
+
+    /// What a newer alive or tick of a member, made at this time by its clock, says of when it was alive.
+    pub(super) fn hearing(
+        &self,
+        now: Now,
+        member: MemberId,
+        made_at: (Incarnation, WallTime),
+        from: MemberId,
+    ) -> Hearing {
         let awake = self.awake.at(now.monotonic);
         let held = self.members.get(member);
         let is_own_session = from == member;
-        let age = held.map_or(Duration::ZERO, |entry| entry.age_of(alive.statement(), now.monotonic));
+        let age = held.map_or(Duration::ZERO, |entry| entry.age_of(made_at, now.monotonic));
         let age = match is_own_session {
-            // An owner may show what it signed an interval ago; what seems older than that is a step of its
+            // An owner may show what it made an interval ago; what seems older than that is a step of its
             // clock.
             true => age.min(self.config.alive_interval),
             false if age < self.config.expiry => age,
@@ -166,27 +219,22 @@ impl State {
         let made = if is_own_session { awake } else { awake.saturating_sub(age) };
         let is_back = held.is_none_or(|entry| !entry.is_alive());
         let heard = held.filter(|_| !is_back).map_or(made, |entry| entry.heard.max(made));
-        let kept = held.and_then(|entry| entry.internal.clone());
-        let kept = kept.filter(|kept| kept.hash() == alive.statement().internal_hash);
         let silence = awake.saturating_sub(heard);
         let asked = held.filter(|_| !is_back).and_then(|entry| entry.asked);
         let asked = asked.filter(|asked| heard < asked.awake && silence >= self.least_silence(asked.reason));
-        let refused_at = held.and_then(|entry| entry.refused_at);
-        let checked = held.and_then(|entry| entry.checked);
-        let entry = Entry {
-            org,
-            alive,
-            internal: internal.or(kept),
-            status: MemberStatus::Alive,
-            last_news: now.monotonic,
-            age_then: age,
-            heard,
-            asked,
-            refused_at,
-            checked,
-            gone: Duration::ZERO,
-        };
-        self.members.insert(member, entry);
+        Hearing { age, heard, asked }
+    }
+
+    /// Who was evicted is heard of again: as an alive that brings somebody back.
+    pub(super) fn tell_return(
+        &mut self,
+        member: MemberId,
+        from: MemberId,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        self.tell_news(member, News::Returned, out);
+        self.forward_alive(member, from, context, out);
     }
 
     fn tell_news(&self, member: MemberId, news: News, out: &mut Outbox) {

@@ -5,12 +5,13 @@
 //!
 //! Bounds: one entry a session.
 
+use super::ticks::newest_of;
 use super::{Context, State};
 use crate::event::Event;
 use crate::output::Outbox;
 use crate::time::Now;
 use crate::types::{MemberId, OrgId};
-use crate::wire::{Alive, Signed};
+use crate::wire::AliveRecord;
 use std::collections::BTreeMap;
 
 /// Of fewer members that look wrong, each may be wrong itself.
@@ -30,6 +31,10 @@ impl Clocks {
 
     pub(super) fn forget(&mut self, member: MemberId) {
         self.looks_wrong.remove(&member);
+    }
+
+    pub(super) fn note(&mut self, member: MemberId, org: OrgId, is_wrong: bool) {
+        self.looks_wrong.insert(member, (org, is_wrong));
     }
 
     fn count_wrong(&self) -> usize {
@@ -52,15 +57,17 @@ impl Clocks {
 impl State {
     /// Notes what time a member has, from an alive on its own session; whether the alive counts is judged
     /// elsewhere.
-    pub fn note_time(&mut self, now: Now, alive: &Signed<Alive>, from: MemberId, context: &Context<'_>) {
+    pub fn note_time(&mut self, now: Now, record: &AliveRecord, from: MemberId, context: &Context<'_>) {
+        let alive = &record.alive;
         let Some(org) = context.sessions.get(&from).copied().filter(|_| from == alive.member()) else {
             return;
         };
         let statement = alive.statement();
         let skew = self.config.clock_skew_max;
-        let is_wrong = statement.wall_time.distance(now.wall) > skew
+        let (link, _) = newest_of(statement, record.tick);
+        let is_wrong = statement.time_of(link).distance(now.wall) > skew
             || statement.incarnation.started_at() > now.wall.saturating_add(skew);
-        self.clocks.looks_wrong.insert(from, (org, is_wrong));
+        self.clocks.note(from, org, is_wrong);
     }
 
     /// Raises or clears the alarm.

@@ -23,9 +23,12 @@ pub struct Config {
     pub awake_lateness_max: Duration,
     /// How far clocks of honest members may differ. Guess: NTP keeps them within a second.
     pub clock_skew_max: Duration,
-    /// How many sessions my alive is pushed to per interval; the rest learns it from digests. Derived: all in
-    /// small networks; 128 members at 200 bytes per alive stay below 2 KB/s.
+    /// How many sessions of my org a batch of ticks is passed to, and how many of each other org all peers of
+    /// my org together pass theirs to; who misses two ticks asks. Derived: two reach four of five peers.
     pub push_partners_max: usize,
+    /// How many ticks follow one signed alive at most; half of them at least, at random. Derived: an alive in
+    /// two minutes on average, well within the clock skew.
+    pub tick_links: u32,
     /// How many sessions a piece of news (joined, returned, restarted, left) is forwarded to. Derived:
     /// reaches all of 1,000 members in five hops with high probability.
     pub news_partners_max: usize,
@@ -63,7 +66,8 @@ impl Default for Config {
             awake_tick: Duration::from_millis(500),
             awake_lateness_max: Duration::from_secs(1),
             clock_skew_max: Duration::from_secs(300),
-            push_partners_max: 16,
+            push_partners_max: 2,
+            tick_links: 32,
             news_partners_max: 4,
             digest_partners: 1,
             marks_interval: Duration::from_secs(10),

@@ -21,8 +21,8 @@ use crate::refusal::Refusal;
 use crate::sampling;
 use crate::store::MetaKey;
 use crate::time::{Monotonic, Now, WallTime};
-use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence};
-use crate::wire::{Alive, Conflict, InternalEndpoint, Message, Signed, Verified};
+use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence, Tick};
+use crate::wire::{Alive, Conflict, InternalEndpoint, Message, Signed, TickChain, Verified};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -96,11 +96,35 @@ pub(super) struct InMyName {
     /// By its signer's clock.
     wall_time: WallTime,
     heard_at: Monotonic,
+    /// The ticks that may follow it, and which one was the last.
+    ticks: Option<TickChain>,
+    link: u32,
 }
 
 impl InMyName {
     fn of(alive: &Alive, heard_at: Monotonic) -> Self {
-        Self { order: (alive.incarnation, alive.sequence), wall_time: alive.wall_time, heard_at }
+        let order = (alive.incarnation, alive.sequence);
+        Self { order, wall_time: alive.wall_time, heard_at, ticks: alive.ticks, link: 0 }
+    }
+
+    /// Whether a tick shows that who signed it still runs; then so much later.
+    fn follow(&mut self, tick: Tick, now: Monotonic) {
+        let Some(chain) = self.ticks else {
+            return;
+        };
+        let mut link = tick;
+        for number in 0..=chain.links {
+            if link == chain.end {
+                if number > self.link {
+                    let passed =
+                        u64::from(chain.interval_millis).saturating_mul(u64::from(number - self.link));
+                    self.wall_time = self.wall_time.saturating_add(Duration::from_millis(passed));
+                    (self.link, self.heard_at) = (number, now);
+                }
+                return;
+            }
+            link = link.before();
+        }
     }
 }
 
@@ -181,7 +205,7 @@ impl State {
     pub(super) fn raise_excluded(
         &mut self,
         now: Now,
-        Heard { alive, internal, from }: &Heard,
+        Heard { alive, internal, from, .. }: &Heard,
         context: &Context<'_>,
         out: &mut Outbox,
     ) {
@@ -253,7 +277,7 @@ impl State {
     pub(super) fn on_alive_in_my_name(
         &mut self,
         now: Now,
-        Heard { alive, internal, from }: Heard,
+        Heard { alive, internal, from, tick }: Heard,
         context: &Context<'_>,
         out: &mut Outbox,
     ) {
@@ -265,13 +289,23 @@ impl State {
             return self.outlive(now, heard, context, out);
         }
         let statement = alive.statement();
-        self.in_my_name = Some(InMyName::of(statement, now.monotonic));
+        let mut in_my_name = InMyName::of(statement, now.monotonic);
+        tick.into_iter().for_each(|tick| in_my_name.follow(tick, now.monotonic));
+        self.in_my_name = Some(in_my_name);
+        self.index.add(self.own.member, statement.ticks.map(|chain| chain.end));
         let mine = self.statement_of((statement.incarnation, statement.sequence), now.wall);
         let mine = Verified::sign(mine, &self.network, context.key);
         if Alive::exclude_each_other(mine.signed(), alive.signed()) {
             let first = (mine, Some(self.own_internal.clone()));
             let conflict = VerifiedConflict { first, second: (alive, internal) };
             self.raise(now, &conflict, from, context, out);
+        }
+    }
+
+    /// A tick of mine, or of who speaks in my name.
+    pub(super) fn on_tick_in_my_name(&mut self, now: Now, tick: Tick) {
+        if let Some(in_my_name) = &mut self.in_my_name {
+            in_my_name.follow(tick, now.monotonic);
         }
     }
 
@@ -306,7 +340,7 @@ impl State {
         if self.has_left {
             return;
         }
-        self.sign_alive(now, context);
+        self.sign_alive(now, context, out);
         let entitled = self.who_may_know(self.own.org, self.own.external.is_some(), &[], context);
         for (to, org) in entitled {
             self.send_own(to, org, out);
@@ -355,6 +389,7 @@ impl State {
             wall_time,
             external_endpoint: self.own.external.clone(),
             internal_hash: self.own_internal.hash(),
+            ticks: None,
         }
     }
 }

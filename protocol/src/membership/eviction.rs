@@ -39,7 +39,10 @@ impl State {
         self.members.forget(awake, self.config.forget_after);
         let (members, me) = (&self.members, self.own.member);
         self.duplicates.retain(|member| member == me || members.get(member).is_some());
+        self.index.retain(|member| member == me || members.get(member).is_some());
         self.relays.expire(now.monotonic);
+        self.passing.expire(now.monotonic);
+        self.pass_ticks_on(context, out);
     }
 
     /// Asks about a silent member, or evicts it when the question brought nothing.
@@ -138,7 +141,7 @@ impl State {
         let Some(entry) = self.members.get(member) else {
             return;
         };
-        let (subject, org, is_external) = (entry.alive.mark(), entry.org, entry.is_external());
+        let (subject, org, is_external) = (entry.mark(), entry.org, entry.is_external());
         let witnesses = self.who_may_know(org, is_external, &[member], context);
         let witnesses = sampling::sample(&mut self.random, witnesses, self.config.question_witnesses);
         let itself = context.sessions.contains_key(&member).then_some(member);
@@ -214,10 +217,10 @@ impl State {
         }
     }
 
-    /// Local health: the more of my partners beyond one half have been quiet for two intervals, the longer I
-    /// wait, at most twice as long. Then the fault is likely mine.
+    /// Local health: the more of my partners beyond one half have been quiet for three intervals, the longer I
+    /// wait, at most twice as long. Then the fault is likely mine. Of the living two ticks may be missed.
     fn stretch(&self, threshold: Duration, awake: Duration, context: &Context<'_>) -> Duration {
-        let quiet_after = self.config.alive_interval.saturating_mul(2);
+        let quiet_after = self.config.alive_interval.saturating_mul(3);
         let partners = self.members.alive().filter(|(member, _)| context.sessions.contains_key(member));
         let (mut all, mut quiet) = (0_u32, 0_u32);
         for (_, entry) in partners {

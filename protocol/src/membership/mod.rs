@@ -1,8 +1,10 @@
 //! Membership (design §5): who is alive, in my own judgement.
 //!
 //! Rules
-//! - Each interval, if I have a session at all: sign an alive, push it to a few, compare digests with one.
-//! - News (joined, returned, restarted, left) is forwarded at once to a few; routine alives travel by digest.
+//! - Each interval, if I have a session at all: show a tick of my last alive's chain, or sign a new alive;
+//!   see `ticks`. Ticks go to a few, and a summary of the view to one: who sees others sends its digest.
+//! - News (joined, returned, restarted, left) is forwarded at once to a few. Who misses a member's ticks
+//!   asks.
 //! - Nobody is named to an org that may not know of it ([`Disclosure`]). Members of an org that shares no
 //!   channel with me any more are forgotten at once, and those that only my org still mentions when they fall
 //!   silent: without a judgement, for nothing is owed between us.
@@ -17,7 +19,6 @@
 //! Resists: replay, also after a restart (A2); copied disks and stolen keys are seen (A3); maximal
 //! incarnations, and clocks and disks of earlier lives (A4); slander, for nobody's word evicts
 //! (A5); withheld members, for any honest contact compares digests (A6); my own pauses (A20).
-//! Not yet: hash-chain ticks.
 
 mod alive;
 mod awake;
@@ -33,6 +34,7 @@ mod screen;
 mod table;
 #[cfg(test)]
 mod tests;
+mod ticks;
 
 pub use config::Config;
 pub use disclosure::Disclosure;
@@ -46,8 +48,8 @@ use crate::output::Outbox;
 use crate::sampling;
 use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
-use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence};
-use crate::wire::{Alive, InternalEndpoint, Leave, Verified};
+use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence, Tick};
+use crate::wire::{Alive, InternalEndpoint, Leave, Signed, Summary, Verified};
 use alive::Heard;
 use awake::AwakeClock;
 use bytes::Bytes;
@@ -61,6 +63,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use table::Table;
+use ticks::{Index, OwnChain, Passing};
 
 /// Who I am.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +123,8 @@ pub enum Input {
         alive: Verified<Alive>,
         /// What travelled beside it, if the alive vouches for it.
         internal: Option<InternalEndpoint>,
+        /// The tick that travelled beside it.
+        tick: Option<Tick>,
         /// Who sent it.
         from: MemberId,
     },
@@ -146,12 +151,33 @@ pub enum Input {
         /// Its newest alives.
         marks: Vec<Mark>,
     },
-    /// Another member lacks alives.
+    /// Whom another member sees.
+    ViewDigest {
+        /// Who.
+        from: MemberId,
+        /// A summary of them.
+        summary: Summary,
+    },
+    /// Another member wants what is newer.
     Want {
         /// Who.
         from: MemberId,
-        /// Of these members.
-        members: Vec<MemberId>,
+        /// What it has.
+        marks: Vec<Mark>,
+    },
+    /// Ticks of whichever members.
+    Ticks {
+        /// Who sent them.
+        from: MemberId,
+        /// The ticks.
+        ticks: Vec<Tick>,
+    },
+    /// Another member lacks the alives to which these ticks belong.
+    WantAnchors {
+        /// Who.
+        from: MemberId,
+        /// The ticks.
+        ticks: Vec<Tick>,
     },
     /// Another member asks for anything newer.
     Question {
@@ -178,7 +204,11 @@ pub struct State {
     sequence: Sequence,
     own_internal: InternalEndpoint,
     own_alive: Option<Verified<Alive>>,
-    own_signed_at: Monotonic,
+    own_chain: Option<OwnChain>,
+    /// When I signed or showed anything last.
+    own_said_at: Monotonic,
+    index: Index,
+    passing: Passing,
     started_at: WallTime,
     has_left: bool,
     members: Table,
@@ -223,7 +253,10 @@ impl State {
             budget: Budget::new(config.answer_budget_per_second),
             sequence: Sequence::default(),
             own_alive: None,
-            own_signed_at: Monotonic::ZERO,
+            own_chain: None,
+            own_said_at: Monotonic::ZERO,
+            index: Index::default(),
+            passing: Passing::default(),
             started_at: incarnation.started_at(),
             has_left: false,
             gone: Vec::new(),
@@ -248,14 +281,17 @@ impl State {
                 self.clocks.forget(member);
             }
             Input::EndpointsRefused(member) => self.handle_endpoints_refused(now, member, context, out),
-            Input::Alive { alive, internal, from } => {
-                self.on_alive(now, Heard { alive, internal, from }, context, out);
+            Input::Alive { alive, internal, tick, from } => {
+                self.on_alive(now, Heard { alive, internal, tick, from }, context, out);
             }
             Input::Leave { leave, from } => self.on_leave(now, &leave, from, context, out),
             Input::Conflict { conflict, from } => self.raise(now, &conflict, from, context, out),
             Input::Behind(member) => self.handle_behind(now, member, context, out),
             Input::Digest { from, marks } => self.on_digest(now, from, &marks, context, out),
-            Input::Want { from, members } => self.on_want(now, from, &members, context, out),
+            Input::ViewDigest { from, summary } => self.on_view_digest(now, from, summary, context, out),
+            Input::Want { from, marks } => self.on_want(now, from, &marks, context, out),
+            Input::Ticks { from, ticks } => self.on_ticks(now, from, &ticks, context, out),
+            Input::WantAnchors { from, ticks } => self.on_want_anchors(now, from, &ticks, context, out),
             Input::Question { from, subject, passed_on } => {
                 self.on_question(now, from, subject, passed_on, context, out);
             }
@@ -329,7 +365,13 @@ impl State {
 
     /// My newest alive, if I have signed one.
     pub fn own_mark(&self) -> Option<Mark> {
-        self.own_alive.as_ref().map(Verified::mark)
+        let own = self.own_alive.as_ref()?;
+        Some(Mark { sequence: self.sequence, ..own.mark() })
+    }
+
+    /// Whether this very alive is what I hold of its member: then it needs no verification.
+    pub fn holds(&self, alive: &Signed<Alive>) -> bool {
+        self.members.get(alive.member()).is_some_and(|entry| entry.alive.signed() == alive)
     }
 
     /// Whom to dial where: the living, and now and then the evicted. Who left is waited for.

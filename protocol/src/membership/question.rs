@@ -87,9 +87,15 @@ impl State {
         if !self.disclosure(context).may_tell(self.own.org, self.own.external.is_some(), org) {
             return;
         }
-        self.refresh_own(now, context);
+        self.advance_own(now, context, out);
+        if self.own_mark().is_none_or(|mark| mark.order() <= subject.order()) {
+            self.refresh_own(now, context, out);
+        }
         if self.own_mark().is_some_and(|mark| mark.order() > subject.order()) {
-            self.send_own(from, org, out);
+            match self.tick_after(subject) {
+                Some(tick) => out.send(from, Message::Ticks(vec![tick])),
+                None => self.send_own(from, org, out),
+            }
         }
     }
 
@@ -107,8 +113,8 @@ impl State {
         let Some(entry) = entry.filter(|it| disclosure.may_tell(it.org, it.is_external(), org)) else {
             return;
         };
-        if entry.alive.mark().order() > subject.order() {
-            out.send(from, Message::Alives(vec![self.record(entry, org)]));
+        if entry.mark().order() > subject.order() {
+            self.send_newer(from, org, entry, subject, out);
         }
         // Even so it is passed on: what I hold may be as old as what the asker holds.
         let may_ask = disclosure.may_meet(entry.org);
@@ -118,7 +124,7 @@ impl State {
         if !context.sessions.contains_key(&subject.member) {
             return self.doubt(now, subject.member);
         }
-        let held = entry.alive.mark();
+        let held = entry.mark();
         let until = now.monotonic.saturating_add(self.config.question_timeout);
         let newest = if held.order() > subject.order() { held } else { subject };
         if self.relays.note(newest, from, until) {
@@ -126,8 +132,8 @@ impl State {
         }
     }
 
-    /// Somebody misses a member with which I have no session: I look for myself whether anybody listens at its
-    /// endpoint. That it does not is what the operating system says, never the asker.
+    /// Somebody misses a member with which I have no session: I look for myself whether anybody listens at
+    /// its endpoint. That it does not is what the operating system says, never the asker.
     fn doubt(&mut self, now: Now, member: MemberId) {
         let awake = self.awake.at(now.monotonic);
         let Some(entry) = self.members.get_mut(member) else {
@@ -166,8 +172,9 @@ impl State {
         for (asker, order) in relay.askers {
             let org = context.sessions.get(&asker).copied();
             let org = org.filter(|org| disclosure.may_tell(entry.org, entry.is_external(), *org));
-            if let Some(org) = org.filter(|_| entry.alive.mark().order() > order) {
-                out.send(asker, Message::Alives(vec![self.record(entry, org)]));
+            if let Some(org) = org.filter(|_| entry.mark().order() > order) {
+                let (incarnation, sequence) = order;
+                self.send_newer(asker, org, entry, Mark { member, incarnation, sequence }, out);
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The cheap checks before a signature is verified, and again after: each refusal has its name.
 
+use super::ticks::newest_of;
 use super::{Context, MemberStatus, State};
 use crate::refusal::Refusal;
-use crate::time::Now;
-use crate::types::{Mark, MemberId, OrgId};
+use crate::time::{Now, WallTime};
+use crate::types::{Mark, MemberId, OrgId, Tick};
 use crate::wire::{Alive, Leave, Signed};
 
 impl State {
@@ -15,6 +16,7 @@ impl State {
         &self,
         now: Now,
         alive: &Signed<Alive>,
+        tick: Option<Tick>,
         from: MemberId,
         context: &Context<'_>,
     ) -> Result<(), Refusal> {
@@ -24,17 +26,20 @@ impl State {
         }
         let org = self.require_org(statement.member, context)?;
         self.require_right_to_tell(org, statement.external_endpoint.is_some(), from, context)?;
-        self.require_plausible_time(now, statement, from)?;
-        if let Err(old) = self.require_above_mark(alive.mark()) {
+        let (link, _) = newest_of(statement, tick);
+        let time = statement.time_of(link);
+        self.require_plausible_time(now, statement, time, from)?;
+        if let Err(old) = self.require_above_mark(statement.mark_of(link)) {
             let is_known = self.members.get(statement.member).map(|it| it.alive.signed()) == Some(alive);
-            return if is_known { Err(old) } else { self.screen_excluded(now, alive, old) };
+            return if is_known { Err(Refusal("known")) } else { self.screen_excluded(now, alive, old) };
         }
         match self.members.get(statement.member) {
             None => self.members.require_room(org),
             Some(_) if from == statement.member => Ok(()),
             Some(entry) => {
                 // What is older than the expiry already is no sign of life: it brings nobody back.
-                let is_too_old = entry.age_of(statement, now.monotonic) >= self.config.expiry;
+                let is_too_old =
+                    entry.age_of((statement.incarnation, time), now.monotonic) >= self.config.expiry;
                 let is_gone = entry.status != MemberStatus::Alive;
                 if is_gone && is_too_old { Err(Refusal("too_old")) } else { Ok(()) }
             }
@@ -98,13 +103,19 @@ impl State {
     }
 
     /// An incarnation that I know already was judged when it was new: my clock may have jumped since.
-    fn require_plausible_time(&self, now: Now, alive: &Alive, from: MemberId) -> Result<(), Refusal> {
+    fn require_plausible_time(
+        &self,
+        now: Now,
+        alive: &Alive,
+        time: WallTime,
+        from: MemberId,
+    ) -> Result<(), Refusal> {
         let is_known = self.marks.order(alive.member).is_some_and(|(known, _)| known >= alive.incarnation);
         let skew = self.config.clock_skew_max;
         if !is_known && alive.incarnation.started_at() > now.wall.saturating_add(skew) {
             return Err(Refusal("incarnation_in_future"));
         }
-        if from != alive.member && alive.wall_time.distance(now.wall) > skew {
+        if from != alive.member && time.distance(now.wall) > skew {
             return Err(Refusal("beyond_clock_skew"));
         }
         Ok(())

@@ -3,8 +3,8 @@
 use super::Own;
 use crate::event::EvictionReason;
 use crate::refusal::Refusal;
-use crate::time::Monotonic;
-use crate::types::{Endpoint, Incarnation, MemberId, OrgId, Sequence};
+use crate::time::{Monotonic, WallTime};
+use crate::types::{Endpoint, Incarnation, Mark, MemberId, OrgId, Sequence, Tick};
 use crate::wire::{Alive, InternalEndpoint, Verified};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,9 +58,12 @@ pub(super) struct Asked {
 pub(super) struct Entry {
     pub(super) org: OrgId,
     pub(super) alive: Verified<Alive>,
+    /// The newest tick after it, or its chain's end, and which one that is.
+    pub(super) tick: Option<Tick>,
+    pub(super) link: u32,
     pub(super) internal: Option<InternalEndpoint>,
     pub(super) status: MemberStatus,
-    /// When `alive` arrived, and how old it was then.
+    /// When the newest alive or tick arrived, and how old it was then.
     pub(super) last_news: Monotonic,
     pub(super) age_then: Duration,
     /// My awake time when its newest sign of life was made.
@@ -72,6 +75,14 @@ pub(super) struct Entry {
     pub(super) checked: Option<Checked>,
     /// My awake time when it was evicted or left.
     pub(super) gone: Duration,
+}
+
+/// What a newer alive or tick changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hearing {
+    pub(super) age: Duration,
+    pub(super) heard: Duration,
+    pub(super) asked: Option<Asked>,
 }
 
 /// Checks of a member that others ask about.
@@ -98,16 +109,28 @@ impl Entry {
         internal.or(self.alive.statement().external_endpoint.as_ref())
     }
 
-    /// How old a newer alive is on arrival, as far as can be told without comparing two clocks: the time that
-    /// passed here since the held one, less the time that passed for its owner between the two. Never too
-    /// much while the owner's clock goes forward; zero for the first of an incarnation.
-    pub(super) fn age_of(&self, newer: &Alive, now: Monotonic) -> Duration {
+    /// The order of the newest thing that it said.
+    pub(super) fn mark(&self) -> Mark {
+        self.alive.statement().mark_of(self.link)
+    }
+
+    /// It was heard of.
+    pub(super) fn hear(&mut self, now: Monotonic, hearing: Hearing) {
+        self.status = MemberStatus::Alive;
+        (self.last_news, self.age_then) = (now, hearing.age);
+        (self.heard, self.asked) = (hearing.heard, hearing.asked);
+    }
+
+    /// How old a newer alive or tick is on arrival, as far as can be told without comparing two clocks: the
+    /// time that passed here since the held one, less the time that passed for its owner between the two.
+    /// Never too much while the owner's clock goes forward; zero for the first of an incarnation.
+    pub(super) fn age_of(&self, (incarnation, time): (Incarnation, WallTime), now: Monotonic) -> Duration {
         let held = self.alive.statement();
-        if held.incarnation != newer.incarnation {
+        if held.incarnation != incarnation {
             return Duration::ZERO;
         }
         let passed_here = now.saturating_since(self.last_news).saturating_add(self.age_then);
-        let passed_there = newer.wall_time.as_millis().saturating_sub(held.wall_time.as_millis());
+        let passed_there = time.as_millis().saturating_sub(held.time_of(self.link).as_millis());
         passed_here.saturating_sub(Duration::from_millis(passed_there))
     }
 
@@ -121,7 +144,7 @@ impl Entry {
             member,
             org: self.org,
             incarnation: alive.incarnation,
-            sequence: alive.sequence,
+            sequence: self.mark().sequence,
             endpoint: self.endpoint().cloned(),
             status: self.status,
             silent_for: self.silent_for(awake),

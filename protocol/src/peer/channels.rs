@@ -259,6 +259,9 @@ impl Peer {
             }
         }
         match message {
+            ChannelMessage::StateSummary(summary) => {
+                self.with_state_info(now, channel, state_info::Input::Summary { from, summary });
+            }
             ChannelMessage::StateDigest(marks) => {
                 self.with_state_info(now, channel, state_info::Input::Digest { from, marks });
             }

@@ -27,14 +27,21 @@ impl Peer {
             Message::Alives(records) => {
                 for record in records {
                     self.note_time(now, from, &record);
-                    self.take_in(now, from, SignedStatement::Alive(record.alive, record.internal));
+                    self.take_in_record(now, from, record);
                 }
+            }
+            Message::Ticks(ticks) => self.with_membership(now, membership::Input::Ticks { from, ticks }),
+            Message::WantAnchors(ticks) => {
+                self.with_membership(now, membership::Input::WantAnchors { from, ticks });
+            }
+            Message::ViewDigest(summary) => {
+                self.with_membership(now, membership::Input::ViewDigest { from, summary });
             }
             Message::AliveDigest(marks) => {
                 self.with_membership(now, membership::Input::Digest { from, marks });
             }
-            Message::WantAlives(members) => {
-                self.with_membership(now, membership::Input::Want { from, members });
+            Message::WantAlives(marks) => {
+                self.with_membership(now, membership::Input::Want { from, marks });
             }
             Message::Question { subject, passed_on } => {
                 self.with_membership(now, membership::Input::Question { from, subject, passed_on });
@@ -78,6 +85,16 @@ impl Peer {
         mentions.are_allowed(about, to)
     }
 
+    /// An alive with its newest tick; of an alive that is held only the tick can be news.
+    fn take_in_record(&mut self, now: Now, from: MemberId, record: AliveRecord) {
+        match record.tick {
+            Some(tick) if self.membership.holds(&record.alive) => {
+                self.with_membership(now, membership::Input::Ticks { from, ticks: vec![tick] });
+            }
+            tick => self.take_in(now, from, SignedStatement::Alive(record.alive, record.internal, tick)),
+        }
+    }
+
     /// Takes in one statement up to its verification.
     pub(super) fn take_in(&mut self, now: Now, from: MemberId, statement: SignedStatement) {
         let kind = statement.kind();
@@ -109,7 +126,7 @@ impl Peer {
             identities: &self.identities,
             shared_orgs: &self.shared_orgs,
         };
-        self.membership.note_time(now, &record.alive, from, &context);
+        self.membership.note_time(now, record, from, &context);
     }
 
     fn wait_for_certificate(&mut self, now: Now, from: MemberId, statement: SignedStatement) {
@@ -126,7 +143,8 @@ impl Peer {
         self.pending.want_certificate(now.monotonic, member);
     }
 
-    /// Asks for the certificates that this member's statements wait for, and that nobody was asked for lately.
+    /// Asks for the certificates that this member's statements wait for, and that nobody was asked for
+    /// lately.
     fn ask_for_certificates(&mut self, from: MemberId) {
         for members in self.pending.take_wanted().chunks(CERTIFICATES_MAX) {
             self.outbox.send(from, Message::WantCertificates(members.to_vec()));
@@ -158,7 +176,9 @@ impl Peer {
     fn screen(&self, now: Now, from: MemberId, statement: &SignedStatement) -> Result<(), Refusal> {
         let context = self.membership_context();
         match statement {
-            SignedStatement::Alive(alive, _) => self.membership.screen_alive(now, alive, from, &context),
+            SignedStatement::Alive(alive, _, tick) => {
+                self.membership.screen_alive(now, alive, *tick, from, &context)
+            }
             SignedStatement::Leave(leave) => self.membership.screen_leave(now, leave, from, &context),
             SignedStatement::Conflict(pair) => self.membership.screen_conflict(now, pair, from, &context),
             SignedStatement::StateInfo(channel, state) => {
@@ -209,8 +229,8 @@ impl Peer {
             return self.refuse(kind, reason, Some(from));
         }
         match statement {
-            VerifiedStatement::Alive(alive, internal) => {
-                self.with_membership(now, membership::Input::Alive { alive, internal, from });
+            VerifiedStatement::Alive(alive, internal, tick) => {
+                self.with_membership(now, membership::Input::Alive { alive, internal, tick, from });
                 self.outbox.set_timer(crate::timer::Timer::Dial, now.monotonic);
             }
             VerifiedStatement::Leave(leave) => {

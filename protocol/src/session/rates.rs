@@ -153,6 +153,7 @@ fn bursts(config: &Config) -> [u64; 3] {
 fn measure(message: &Message) -> Option<(Measure, usize)> {
     match message {
         Message::Alives(records) => Some((Measure::Statements, records.len())),
+        Message::Ticks(ticks) => Some((Measure::Statements, ticks.len())),
         Message::Leave(_) => Some((Measure::Statements, 1)),
         Message::Revocations(lists) => Some((Measure::Certificates, lists.len())),
         Message::Certificates(chains) => Some((Measure::Certificates, chains.len())),

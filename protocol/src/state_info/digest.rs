@@ -7,7 +7,7 @@ use crate::output::Outbox;
 use crate::sampling;
 use crate::time::Now;
 use crate::types::{Mark, MemberId, OrgId};
-use crate::wire::{ChannelMessage, Signed, StateInfo, Verified};
+use crate::wire::{ChannelMessage, Signed, StateInfo, Summary, Verified};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most marks in one digest: 58 bytes each stay within a control frame. A digest that is full may be a
@@ -19,14 +19,42 @@ const FRAME_STATES_MAX: usize = 256;
 
 impl State {
     pub(super) fn send_digest(&mut self, to: MemberId, org: OrgId, context: &Context<'_>, out: &mut Outbox) {
-        let own = self.own.as_ref().filter(|_| (context.may_mention)(context.me, org));
-        let others = self.states().filter(|state| (context.may_mention)(state.member(), org));
-        let marks: Vec<Mark> = own.into_iter().chain(others).map(Verified::mark).collect();
+        let marks = self.marks_for(org, context);
         let marks = match marks.len() > DIGEST_MARKS_MAX {
             true => sampling::sample(&mut self.random, marks, DIGEST_MARKS_MAX),
             false => marks,
         };
         out.send_channel(to, context.channel, ChannelMessage::StateDigest(marks));
+    }
+
+    fn marks_for(&self, org: OrgId, context: &Context<'_>) -> Vec<Mark> {
+        let own = self.own.as_ref().filter(|_| (context.may_mention)(context.me, org));
+        let others = self.states().filter(|state| (context.may_mention)(state.member(), org));
+        own.into_iter().chain(others).map(Verified::mark).collect()
+    }
+
+    /// What both sides have alike while nobody's state changes.
+    pub(super) fn summary(&self, org: OrgId, context: &Context<'_>) -> Summary {
+        let mut marks = self.marks_for(org, context);
+        marks.sort_unstable();
+        Summary::of(marks)
+    }
+
+    pub(super) fn on_summary(
+        &mut self,
+        now: Now,
+        from: MemberId,
+        summary: Summary,
+        context: &Context<'_>,
+        out: &mut Outbox,
+    ) {
+        let Some(org) = self.admit(now, "state_summary", from, context, out) else {
+            return;
+        };
+        self.refresh_own(now, context);
+        if self.summary(org, context) != summary {
+            self.send_digest(from, org, context, out);
+        }
     }
 
     pub(super) fn on_digest(

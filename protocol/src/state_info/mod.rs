@@ -3,8 +3,8 @@
 //! Rules
 //! - My own is signed anew at most once per interval, and only when my tip changed and somebody could hear
 //!   it.
-//! - Each interval digests are compared with one random neighbour, and at once with a new one; what is
-//!   unchanged is not sent again, and nothing is sent per block.
+//! - Each interval summaries are compared with one random neighbour, and digests where they differ and at
+//!   once with a new one; what is unchanged is not sent again, and nothing is sent per block.
 //! - The higher (incarnation, sequence) of a member wins. It dies with its member's eviction; a leave stays
 //!   as a mark, so that no older state info undoes it.
 //! - Nobody is named to an org that may not know of it.
@@ -22,7 +22,7 @@ use crate::refusal::Refusal;
 use crate::time::{Monotonic, Now};
 use crate::timer::{ChannelTimer, Timer};
 use crate::types::{BlockNumber, ChannelId, Height, Incarnation, Mark, MemberId, Neighbour, OrgId, Sequence};
-use crate::wire::{ChannelLeave, ChannelMessage, Signed, StateInfo, Tip, Verified};
+use crate::wire::{ChannelLeave, ChannelMessage, Signed, StateInfo, Summary, Tip, Verified};
 use ledgercast_crypto::{Digest, SecretKey};
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
@@ -93,6 +93,13 @@ pub enum Input {
     NeighbourReady(MemberId),
     /// This member was evicted or left the network.
     MemberGone(MemberId),
+    /// A summary of what a neighbour has.
+    Summary {
+        /// Who.
+        from: MemberId,
+        /// Of its newest state infos.
+        summary: Summary,
+    },
     /// What a neighbour has.
     Digest {
         /// Who.
@@ -189,6 +196,7 @@ impl State {
             }
             Input::NeighbourReady(member) => self.handle_neighbour_ready(now, member, context, out),
             Input::MemberGone(member) => self.handle_member_gone(member),
+            Input::Summary { from, summary } => self.on_summary(now, from, summary, context, out),
             Input::Digest { from, marks } => self.on_digest(now, from, &marks, context, out),
             Input::Want { from, members } => self.on_want(now, from, &members, context, out),
             Input::StateInfo { state, .. } => self.on_state_info(state, context),
@@ -216,7 +224,8 @@ impl State {
             context.neighbours.iter().map(|neighbour| (neighbour.member, neighbour.org)).collect();
         for (to, org) in crate::sampling::sample(&mut self.random, neighbours, 1) {
             self.refresh_own(now, context);
-            self.send_digest(to, org, context, out);
+            let summary = self.summary(org, context);
+            out.send_channel(to, context.channel, ChannelMessage::StateSummary(summary));
         }
     }
 

@@ -122,6 +122,7 @@ impl Row {
         while let Some((from, to, message)) = self.queue.pop_front() {
             let from = member(from);
             match message {
+                ChannelMessage::StateSummary(summary) => self.input(to, Input::Summary { from, summary }),
                 ChannelMessage::StateDigest(marks) => self.input(to, Input::Digest { from, marks }),
                 ChannelMessage::WantStates(members) => self.input(to, Input::Want { from, members }),
                 ChannelMessage::States(states) => {
@@ -224,6 +225,8 @@ fn my_state_is_signed_once_an_interval_and_only_when_it_changed() {
     assert_eq!(row.own_mark(0), second, "not within the interval");
     row.intervals(1);
     assert!(row.own_mark(0) > second);
+    // What was said without a pause has spent the budget of the interval.
+    row.intervals(1);
     assert_eq!(row.height(1, 0), Some(49));
 }
 
@@ -247,7 +250,9 @@ fn what_is_unchanged_is_not_sent_again() {
 
     row.intervals(10);
 
-    assert!(row.sent.iter().all(|(.., message)| matches!(message, ChannelMessage::StateDigest(_))));
+    let is_digest =
+        |it: &ChannelMessage| matches!(it, ChannelMessage::StateDigest(_) | ChannelMessage::StateSummary(_));
+    assert!(row.sent.iter().all(|(.., message)| is_digest(message)));
 }
 
 #[test]

@@ -62,6 +62,12 @@ impl Sequence {
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
+
+    /// The sequence that is so many later; saturates.
+    #[must_use]
+    pub const fn after(self, count: u32) -> Self {
+        Self(self.0.saturating_add(count as u64))
+    }
 }
 
 impl Mark {

@@ -8,6 +8,7 @@ mod lane;
 mod neighbour;
 mod session_id;
 mod source_id;
+mod tick;
 
 pub use channel_id::{CHANNEL_NAME_BYTES_MAX, ChannelId, ChannelName, ChannelNameError};
 pub use endpoint::{ENDPOINT_BYTES_MAX, Endpoint, EndpointError};
@@ -18,3 +19,4 @@ pub use ledgercast_crypto::{MemberId, OrgId};
 pub use neighbour::Neighbour;
 pub use session_id::SessionId;
 pub use source_id::{FeedId, SourceId};
+pub use tick::{TICK_BYTES, Tick};

@@ -3,14 +3,17 @@
 use super::message::{
     AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message, Push,
 };
-use super::message::{RevocationMark, Tip, WantBody, WantHeaders};
+use super::message::{RevocationMark, Summary, Tip, WantBody, WantHeaders};
 use super::{
-    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LIST_ENTRIES_MAX,
-    REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, proto,
+    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LINKS_MAX,
+    LIST_ENTRIES_MAX, REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, TICKS_MAX, TickChain,
+    WANT_ANCHORS_MAX, proto,
 };
 use crate::evidence::{Equivocation, EquivocationError};
 use crate::ledger::{CertifiedHeader, HeaderError};
-use crate::types::{BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence};
+use crate::types::{
+    BlockNumber, ChannelId, Endpoint, EndpointError, Incarnation, Mark, MemberId, Sequence, TICK_BYTES, Tick,
+};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::{Certificate, CertificateError};
 use ledgercast_crypto::digest::Digest;
@@ -70,6 +73,38 @@ pub enum DecodeError {
 
 pub(super) fn digest(field: &'static str, bytes: &Bytes) -> Result<Digest, DecodeError> {
     Digest::try_from(&bytes[..]).map_err(|_| DecodeError::Length { field, found: bytes.len() })
+}
+
+pub(super) fn tick(field: &'static str, bytes: &[u8]) -> Result<Tick, DecodeError> {
+    let bytes = bytes.try_into().map_err(|_| DecodeError::Length { field, found: bytes.len() })?;
+    Ok(Tick::from_bytes(bytes))
+}
+
+pub(super) fn tick_chain(wire: &proto::TickChain) -> Result<TickChain, DecodeError> {
+    let (links, interval_millis) = (wire.links, wire.interval_ms);
+    let is_bounded = (1..=LINKS_MAX).contains(&links) && interval_millis > 0;
+    match is_bounded {
+        true => Ok(TickChain { end: tick("end", &wire.end)?, links, interval_millis }),
+        false => Err(DecodeError::Count { field: "links", found: links as usize, max: LINKS_MAX as usize }),
+    }
+}
+
+/// Ticks without borders between them.
+fn ticks(field: &'static str, bytes: &Bytes, max: usize) -> Result<Vec<Tick>, DecodeError> {
+    let count = bytes.len() / TICK_BYTES;
+    match bytes.len() % TICK_BYTES {
+        0 if (1..=max).contains(&count) => {
+            bytes.chunks_exact(TICK_BYTES).map(|chunk| tick(field, chunk)).collect()
+        }
+        0 => Err(DecodeError::Count { field, found: count, max }),
+        _ => Err(DecodeError::Length { field, found: bytes.len() }),
+    }
+}
+
+fn summary(wire: &proto::Summary) -> Result<Summary, DecodeError> {
+    let bytes = &wire.digest[..];
+    let bytes = bytes.try_into().map_err(|_| DecodeError::Length { field: "digest", found: bytes.len() })?;
+    Ok(Summary(bytes))
 }
 
 pub(super) fn member(bytes: &Bytes) -> Result<MemberId, DecodeError> {
@@ -142,7 +177,12 @@ fn alive_record(wire: proto::AliveRecord) -> Result<AliveRecord, DecodeError> {
             .map_err(|_| DecodeError::Length { field: "salt", found: internal.salt.len() })?;
         Ok::<_, DecodeError>(InternalEndpoint { salt, endpoint: internal.endpoint.parse()? })
     });
-    Ok(AliveRecord { alive: signed(required("alive", wire.alive)?)?, internal: internal.transpose()? })
+    let tick = Some(&wire.tick[..]).filter(|bytes| !bytes.is_empty());
+    Ok(AliveRecord {
+        alive: signed(required("alive", wire.alive)?)?,
+        internal: internal.transpose()?,
+        tick: tick.map(|bytes| self::tick("tick", bytes)).transpose()?,
+    })
 }
 
 fn revocation_mark(wire: &proto::RevocationMark) -> Result<RevocationMark, DecodeError> {
@@ -187,6 +227,7 @@ fn positive(field: &'static str, found: u32, max: usize) -> Result<u32, DecodeEr
 fn channel_message(wire: proto::channel_frame::Message) -> Result<ChannelMessage, DecodeError> {
     use proto::channel_frame::Message as Wire;
     Ok(match wire {
+        Wire::StateSummary(wire) => ChannelMessage::StateSummary(summary(&wire)?),
         Wire::StateDigest(list) => ChannelMessage::StateDigest(marks("state_digest", list)?),
         Wire::States(list) => {
             let states = bounded("states", list.statements, 1, LIST_ENTRIES_MAX)?;
@@ -255,8 +296,13 @@ impl Message {
             }
             Wire::AliveDigest(list) => Self::AliveDigest(marks("alive_digest", list)?),
             Wire::WantAlives(list) => {
-                Self::WantAlives(members("want_alives", &list.members, 1, LIST_ENTRIES_MAX)?)
+                Self::WantAlives(bounded("want_alives", marks("want_alives", list)?, 1, LIST_ENTRIES_MAX)?)
             }
+            Wire::Ticks(list) => Self::Ticks(ticks("ticks", &list.ticks, TICKS_MAX)?),
+            Wire::WantAnchors(list) => {
+                Self::WantAnchors(ticks("want_anchors", &list.ticks, WANT_ANCHORS_MAX)?)
+            }
+            Wire::ViewDigest(wire) => Self::ViewDigest(summary(&wire)?),
             Wire::Question(question) => Self::Question {
                 subject: mark(&required("question", question.subject)?)?,
                 passed_on: question.passed_on,

@@ -1,8 +1,8 @@
 //! Messages to bytes.
 
-use super::message::{AliveRecord, CertificateChain, ChannelMessage, Message, RevocationMark, Tip};
+use super::message::{AliveRecord, CertificateChain, ChannelMessage, Message, RevocationMark, Summary, Tip};
 use super::{Signed, proto};
-use crate::types::{ChannelId, Mark, MemberId};
+use crate::types::{ChannelId, Mark, MemberId, Tick};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use prost::Message as _;
@@ -25,6 +25,14 @@ fn mark(mark: &Mark) -> proto::Mark {
 
 fn marks(list: &[Mark]) -> proto::MarkList {
     proto::MarkList { marks: list.iter().map(mark).collect() }
+}
+
+fn ticks(list: &[Tick]) -> proto::TickList {
+    proto::TickList { ticks: list.iter().flat_map(|tick| *tick.as_bytes()).collect() }
+}
+
+fn summary(summary: &Summary) -> proto::Summary {
+    proto::Summary { digest: Bytes::copy_from_slice(&summary.0) }
 }
 
 fn signed<T>(statement: &Signed<T>) -> proto::Signed {
@@ -62,6 +70,7 @@ fn alive_record(record: &AliveRecord) -> proto::AliveRecord {
             salt: Bytes::copy_from_slice(&internal.salt),
             endpoint: internal.endpoint.as_str().to_owned(),
         }),
+        tick: record.tick.map_or_else(Bytes::new, |tick| Bytes::copy_from_slice(tick.as_bytes())),
     }
 }
 
@@ -75,6 +84,7 @@ fn tip(tip: &Tip) -> proto::Tip {
 fn channel_message(message: &ChannelMessage) -> proto::channel_frame::Message {
     use proto::channel_frame::Message as Wire;
     match message {
+        ChannelMessage::StateSummary(summary) => Wire::StateSummary(self::summary(summary)),
         ChannelMessage::StateDigest(list) => Wire::StateDigest(marks(list)),
         ChannelMessage::States(states) => {
             Wire::States(proto::SignedList { statements: states.iter().map(signed).collect() })
@@ -137,7 +147,10 @@ impl Message {
                 Wire::Alives(proto::AliveList { alives: list.iter().map(alive_record).collect() })
             }
             Self::AliveDigest(list) => Wire::AliveDigest(marks(list)),
-            Self::WantAlives(list) => Wire::WantAlives(proto::MemberList { members: members(list) }),
+            Self::WantAlives(list) => Wire::WantAlives(marks(list)),
+            Self::Ticks(list) => Wire::Ticks(ticks(list)),
+            Self::WantAnchors(list) => Wire::WantAnchors(ticks(list)),
+            Self::ViewDigest(summary) => Wire::ViewDigest(self::summary(summary)),
             Self::Question { subject, passed_on } => {
                 Wire::Question(proto::Question { subject: Some(mark(subject)), passed_on: *passed_on })
             }

@@ -3,14 +3,14 @@
 use super::{Alive, ChannelLeave, Leadership, Leave, Signed, StateInfo};
 use crate::evidence::Equivocation;
 use crate::ledger::CertifiedHeader;
-use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, MemberId};
+use crate::types::{BlockNumber, ChannelId, Endpoint, Incarnation, Lane, Mark, MemberId, Tick};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::{RevocationList, RevocationNumber};
 
 /// The version of this wire format; sessions of another one end after `Hello`.
-pub const WIRE_VERSION: u32 = 1;
+pub const WIRE_VERSION: u32 = 2;
 
 /// One frame's content.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +27,14 @@ pub enum Message {
     Alives(Vec<AliveRecord>),
     /// The newest alive that the sender has, per member.
     AliveDigest(Vec<Mark>),
-    /// Asks for alives.
-    WantAlives(Vec<MemberId>),
+    /// Asks for what is newer than these; sequence and incarnation 0: for anything.
+    WantAlives(Vec<Mark>),
+    /// Ticks of whichever members: links of the chains that their alives name.
+    Ticks(Vec<Tick>),
+    /// Asks for the alives to whose chains these ticks belong.
+    WantAnchors(Vec<Tick>),
+    /// Summarises whom the sender sees, as far as the receiver may know; who sees others sends its digest.
+    ViewDigest(Summary),
     /// Asks whether the receiver has anything newer of a member.
     Question {
         /// What the asker has.
@@ -53,6 +59,8 @@ pub enum Message {
 /// A message of one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChannelMessage {
+    /// Summarises the state infos that the sender has; who has others sends its digest.
+    StateSummary(Summary),
     /// The newest state info that the sender has, per member.
     StateDigest(Vec<Mark>),
     /// State infos.
@@ -135,6 +143,29 @@ pub struct AliveRecord {
     pub alive: Signed<Alive>,
     /// Inside the member's org only.
     pub internal: Option<InternalEndpoint>,
+    /// The newest tick that the sender has of it.
+    pub tick: Option<Tick>,
+}
+
+/// A short digest over what both sides may know: equal where nothing differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary(pub [u8; 16]);
+
+impl Summary {
+    /// Summarises marks; their order counts.
+    pub fn of(marks: impl IntoIterator<Item = Mark>) -> Self {
+        const PARTS: usize = 3;
+        let marks = marks.into_iter();
+        let mut bytes = Vec::with_capacity(marks.size_hint().0.saturating_mul(PARTS * 16));
+        for mark in marks {
+            bytes.extend_from_slice(mark.member.as_bytes());
+            bytes.extend_from_slice(&mark.incarnation.as_millis().to_be_bytes());
+            bytes.extend_from_slice(&mark.sequence.as_u64().to_be_bytes());
+        }
+        let mut short = [0; 16];
+        short.copy_from_slice(&Digest::of(&bytes).as_bytes()[..16]);
+        Self(short)
+    }
 }
 
 /// Two alives of one member that one process cannot have made.
@@ -248,6 +279,9 @@ impl Message {
             Self::Alives(_) => "alives",
             Self::AliveDigest(_) => "alive_digest",
             Self::WantAlives(_) => "want_alives",
+            Self::Ticks(_) => "ticks",
+            Self::WantAnchors(_) => "want_anchors",
+            Self::ViewDigest(_) => "view_digest",
             Self::Question { .. } => "question",
             Self::Leave(_) => "leave",
             Self::RevocationDigest(_) => "revocation_digest",
@@ -278,6 +312,7 @@ impl ChannelMessage {
     /// The kind's name, for counters and logs.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::StateSummary(_) => "state_summary",
             Self::StateDigest(_) => "state_digest",
             Self::States(_) => "states",
             Self::WantStates(_) => "want_states",
@@ -298,6 +333,13 @@ impl ChannelMessage {
 
     /// Whether this is a question, to which an unknown channel is answered with [`ChannelMessage::Unknown`].
     pub fn is_question(&self) -> bool {
-        matches!(self, Self::StateDigest(_) | Self::WantStates(_) | Self::WantHeaders(_) | Self::WantBody(_))
+        matches!(
+            self,
+            Self::StateSummary(_)
+                | Self::StateDigest(_)
+                | Self::WantStates(_)
+                | Self::WantHeaders(_)
+                | Self::WantBody(_)
+        )
     }
 }

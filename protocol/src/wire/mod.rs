@@ -18,16 +18,25 @@ mod statement;
 pub use decode::DecodeError;
 pub use message::{
     AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message, Push,
-    RevocationMark, Tip, WIRE_VERSION, WantBody, WantHeaders,
+    RevocationMark, Summary, Tip, WIRE_VERSION, WantBody, WantHeaders,
 };
 pub use signed::{Signed, Statement, Verified};
-pub use statement::{Alive, ChannelLeave, Leadership, Leave, StateInfo};
+pub use statement::{Alive, ChannelLeave, Leadership, Leave, StateInfo, TickChain};
 
 /// Bytes of a body that one frame carries; the last frame of a body may be shorter.
 pub const BODY_FRAME_BYTES: usize = 256 * 1024;
 
 /// The most entries that any list in a frame may have.
 pub const LIST_ENTRIES_MAX: usize = 4096;
+
+/// The most ticks that may follow one alive: as many hashes tell that a tick belongs to no chain.
+pub const LINKS_MAX: u32 = 64;
+
+/// The most ticks that one frame carries.
+pub const TICKS_MAX: usize = 1024;
+
+/// The most ticks that are asked about in one frame.
+pub const WANT_ANCHORS_MAX: usize = 64;
 
 /// The most channels that a session may name.
 pub const CHANNELS_MAX: usize = 1024;

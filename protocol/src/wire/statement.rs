@@ -1,13 +1,14 @@
 //! The statements that members sign.
 
-use super::decode::{digest, member, opt_endpoint};
+use super::decode::{digest, member, opt_endpoint, tick_chain};
 use super::{DecodeError, Signed, Statement, proto};
 use crate::time::WallTime;
-use crate::types::{BlockNumber, Endpoint, Height, Incarnation, Mark, MemberId, Sequence};
+use crate::types::{BlockNumber, Endpoint, Height, Incarnation, Mark, MemberId, Sequence, Tick};
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::signature::Namespace;
 use prost::Message as _;
+use std::time::Duration;
 
 /// "I am alive, and reachable there."
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,19 @@ pub struct Alive {
     pub external_endpoint: Option<Endpoint>,
     /// Commits to the endpoint for its own org.
     pub internal_hash: Digest,
+    /// The ticks that may follow it.
+    pub ticks: Option<TickChain>,
+}
+
+/// What an alive says of the ticks that follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickChain {
+    /// What the first tick hashes to.
+    pub end: Tick,
+    /// How many ticks there are, 1 to [`LINKS_MAX`].
+    pub links: u32,
+    /// The time from one to the next.
+    pub interval_millis: u32,
 }
 
 /// "I stop now."
@@ -83,6 +97,31 @@ pub struct ChannelLeave {
 }
 
 impl Alive {
+    /// Which of the ticks that follow this is, from 1 on; 0 is the chain's end. Costs a hash for each link.
+    pub fn link_of(&self, tick: Tick) -> Option<u32> {
+        let chain = self.ticks?;
+        let mut link = tick;
+        for number in 0..=chain.links {
+            if link == chain.end {
+                return Some(number);
+            }
+            link = link.before();
+        }
+        None
+    }
+
+    /// When the owner showed this tick, by its own clock.
+    pub fn time_of(&self, link: u32) -> WallTime {
+        let interval = self.ticks.map_or(0, |chain| chain.interval_millis);
+        let millis = u64::from(interval).saturating_mul(u64::from(link));
+        self.wall_time.saturating_add(Duration::from_millis(millis))
+    }
+
+    /// The mark of this tick.
+    pub fn mark_of(&self, link: u32) -> Mark {
+        Mark { sequence: self.sequence.after(link), ..self.mark() }
+    }
+
     /// Whether one process cannot have signed both: they have one order and different bytes, or the older
     /// life spoke after the newer one had begun.
     pub fn exclude_each_other(one: &Signed<Self>, other: &Signed<Self>) -> bool {
@@ -124,6 +163,11 @@ impl Statement for Alive {
             wall_time_ms: self.wall_time.as_millis(),
             external_endpoint: text(self.external_endpoint.as_ref()),
             internal_hash: Bytes::copy_from_slice(self.internal_hash.as_bytes()),
+            ticks: self.ticks.map(|chain| proto::TickChain {
+                end: Bytes::copy_from_slice(chain.end.as_bytes()),
+                links: chain.links,
+                interval_ms: chain.interval_millis,
+            }),
         }
         .encode_to_vec()
         .into()
@@ -138,6 +182,7 @@ impl Statement for Alive {
             wall_time: WallTime::from_millis(wire.wall_time_ms),
             external_endpoint: opt_endpoint(&wire.external_endpoint)?,
             internal_hash: digest("internal_hash", &wire.internal_hash)?,
+            ticks: wire.ticks.map(|chain| tick_chain(&chain)).transpose()?,
         })
     }
 

@@ -16,7 +16,9 @@ use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds that name nobody: what their bytes are about is for the isolation check.
-const NAMELESS: [&str; 9] = [
+const NAMELESS: [&str; 11] = [
+    "view_digest",
+    "state_summary",
     "announce",
     "complete",
     "want_headers",
@@ -38,6 +40,9 @@ pub(crate) struct Disclosure {
     pub(crate) is_external: BTreeSet<NodeId>,
     /// Whose certificate each one is; unknown keys are nobody's.
     certificates: BTreeMap<Digest, Option<NodeId>>,
+    /// Whose tick each one is: every end of a chain that an alive on the wire has named, and what was found
+    /// to lead to one.
+    ticks: BTreeMap<[u8; 16], NodeId>,
 }
 
 /// What a frame says about somebody.
@@ -53,6 +58,9 @@ enum What {
 struct Mentions {
     names: Vec<(Bytes, What)>,
     certificates: Vec<Bytes>,
+    /// Ends of the chains of members, and ticks of whoever they are.
+    chains: Vec<(Bytes, Bytes)>,
+    ticks: Vec<Bytes>,
 }
 
 impl Disclosure {
@@ -90,12 +98,18 @@ impl Disclosure {
         let mentions = mentions_of(frame);
         let mut about: Vec<(NodeId, What)> = Vec::new();
         for (member, what) in mentions.names {
-            let member: Option<[u8; 32]> = member[..].try_into().ok();
-            let member = member.map(|bytes| MemberId::from_digest(Digest::from_bytes(bytes)));
-            about.extend(member.and_then(|member| self.node_of.get(&member)).map(|node| (*node, what)));
+            about.extend(self.node_of_id(&member).map(|node| (node, what)));
         }
         for der in mentions.certificates {
             about.extend(self.owner_of(der).map(|node| (node, What::Name)));
+        }
+        for (member, end) in mentions.chains {
+            if let (Some(node), Ok(end)) = (self.node_of_id(&member), end[..].try_into()) {
+                self.ticks.entry(end).or_insert(node);
+            }
+        }
+        for tick in mentions.ticks {
+            about.extend(self.owner_of_tick(&tick).map(|node| (node, What::Name)));
         }
         for (node, what) in about {
             match self.why_not(node, what, sent) {
@@ -139,6 +153,28 @@ impl Disclosure {
         is_hidden.then_some("it has no external endpoint")
     }
 
+    fn node_of_id(&self, member: &Bytes) -> Option<NodeId> {
+        let bytes: [u8; 32] = member[..].try_into().ok()?;
+        self.node_of.get(&MemberId::from_digest(Digest::from_bytes(bytes))).copied()
+    }
+
+    /// Whose chain a tick leads to, by the hash that the schema states; of one that leads to none nothing can
+    /// be said.
+    fn owner_of_tick(&mut self, tick: &Bytes) -> Option<NodeId> {
+        const LINKS_MAX: usize = 64;
+        let mut link: [u8; 16] = tick[..].try_into().ok()?;
+        let first = link;
+        for _ in 0..=LINKS_MAX {
+            if let Some(node) = self.ticks.get(&link).copied() {
+                self.ticks.insert(first, node);
+                return Some(node);
+            }
+            let hash = Digest::of_parts(&[b"ledgercast tick", &link]);
+            link.copy_from_slice(&hash.as_bytes()[..16]);
+        }
+        None
+    }
+
     fn owner_of(&mut self, der: Bytes) -> Option<NodeId> {
         let nodes = &self.node_of_key;
         let find = || {
@@ -154,9 +190,9 @@ fn mentions_of(frame: proto::Frame) -> Mentions {
     match frame.message {
         Some(frame::Message::Hello(hello)) => found.chains(hello.certificate),
         Some(frame::Message::Certificates(list)) => found.chains(list.certificates),
-        Some(frame::Message::WantCertificates(list) | frame::Message::WantAlives(list)) => {
-            found.name_all(list.members);
-        }
+        Some(frame::Message::WantCertificates(list)) => found.name_all(list.members),
+        Some(frame::Message::WantAlives(list)) => found.marks(list.marks),
+        Some(frame::Message::Ticks(list) | frame::Message::WantAnchors(list)) => found.ticks(&list.ticks),
         Some(frame::Message::Alives(list)) => list.alives.into_iter().for_each(|alive| found.alive(alive)),
         Some(frame::Message::AliveDigest(list)) => found.marks(list.marks),
         Some(frame::Message::Question(question)) => found.marks(question.subject),
@@ -171,7 +207,7 @@ fn mentions_of(frame: proto::Frame) -> Mentions {
             | frame::Message::WantRevocations(_)
             | frame::Message::Revocations(_),
         ) => {}
-        Some(frame::Message::Channels(_)) | None => {}
+        Some(frame::Message::Channels(_) | frame::Message::ViewDigest(_)) | None => {}
     }
     found
 }
@@ -192,6 +228,14 @@ impl Mentions {
     fn alive(&mut self, record: proto::AliveRecord) {
         let what = if record.internal.is_some() { What::Inner } else { What::Name };
         record.alive.iter().for_each(|alive| self.signed(alive, what));
+        self.ticks(&record.tick);
+        let alive = record.alive.and_then(|signed| proto::Alive::decode(signed.statement).ok());
+        let chain = alive.and_then(|alive| Some((alive.member, alive.ticks?.end)));
+        self.chains.extend(chain);
+    }
+
+    fn ticks(&mut self, ticks: &Bytes) {
+        self.ticks.extend((0..ticks.len() / 16).map(|index| ticks.slice(index * 16..(index + 1) * 16)));
     }
 
     /// Every statement of a member begins with its id, so the shortest of them reads them all.
@@ -276,7 +320,7 @@ mod tests {
         let about = |node: usize| {
             let question = Message::Question { subject: mark(node), passed_on: false };
             let states = Message::Channel(TRADE, ChannelMessage::StateDigest(vec![mark(node)]));
-            let want = Message::WantAlives(vec![member(node)]);
+            let want = Message::WantAlives(vec![mark(node)]);
             let certificates = Message::WantCertificates(vec![member(node)]);
             [Message::AliveDigest(vec![mark(node)]), question, states, want, certificates]
         };

@@ -23,9 +23,10 @@ impl World {
             wall_time,
             external_endpoint: owner.config.external_endpoint.clone(),
             internal_hash: ledgercast_crypto::Digest::ZERO,
+            ticks: None,
         };
         let alive = Signed::sign(alive, &owner.config.network, &owner.credentials.key);
-        AliveRecord { alive, internal: None }
+        AliveRecord { alive, internal: None, tick: None }
     }
 
     /// Gives a node the key and certificate of another one of its org, as a copied disk does.

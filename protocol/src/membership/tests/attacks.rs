@@ -7,7 +7,7 @@ use crate::types::{Incarnation, Mark, Sequence};
 use crate::wire::{AliveRecord, Message};
 
 fn record(alive: crate::wire::Signed<crate::wire::Alive>) -> Message {
-    Message::Alives(vec![AliveRecord { alive, internal: None }])
+    Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }])
 }
 
 /// All alives of a peer that crossed the network.

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::wire::{Alive, AliveRecord, Message, Signed};
 
 fn record(alive: Signed<Alive>) -> Message {
-    Message::Alives(vec![AliveRecord { alive, internal: None }])
+    Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }])
 }
 
 fn alarms(world: &World, at: usize) -> usize {

@@ -3,7 +3,7 @@
 use super::world::{World, org, seconds};
 use crate::event::{Event, EvictionReason};
 use crate::membership::Input;
-use crate::types::MemberId;
+use crate::types::{Incarnation, Mark, MemberId, Sequence};
 use crate::wire::{Alive, AliveRecord, Message, Signed};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,8 @@ fn two_of_five_stop_and_are_evicted_after_the_expiry_and_not_before() {
             Event::MemberEvicted { silent_for, .. } => Some(*silent_for),
             _ => None,
         });
-        assert!(silences.into_iter().all(|silent_for| silent_for.as_secs() == 25));
+        let silences: Vec<_> = silences.collect();
+        assert!(silences.iter().all(|silent_for| silent_for.as_secs() == 25), "{silences:?}");
     }
 }
 
@@ -263,7 +264,7 @@ fn what_an_owner_shows_late_makes_later_news_of_it_no_younger() {
 }
 
 fn record(alive: Signed<Alive>) -> Message {
-    Message::Alives(vec![AliveRecord { alive, internal: None }])
+    Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }])
 }
 
 /// Whoever asks about a member without session here makes me look for myself, seldom and seldomer.
@@ -312,14 +313,15 @@ fn no_trace_is_left_of_who_was_evicted() {
     assert!((0..3).all(|by| !world.sees(by, 3)));
     let (since, gone) = (world.sent.len(), world.id(3));
 
-    world.inject(0, 1, Message::WantAlives(vec![gone]));
+    let nothing = Mark { member: gone, incarnation: Incarnation::default(), sequence: Sequence::default() };
+    world.inject(0, 1, Message::WantAlives(vec![nothing]));
     world.run_for(seconds(30));
 
     for (.., message) in &world.sent[since..] {
         let is_named = match message {
             Message::Alives(records) => records.iter().any(|record| record.alive.member() == gone),
             Message::AliveDigest(marks) => marks.iter().any(|mark| mark.member == gone),
-            Message::WantAlives(members) => members.contains(&gone),
+            Message::WantAlives(marks) => marks.iter().any(|mark| mark.member == gone),
             Message::Question { subject, .. } => subject.member == gone,
             _ => false,
         };

@@ -5,4 +5,5 @@ mod duplicates;
 mod eviction;
 mod rules;
 mod spread;
+mod ticks;
 mod world;

@@ -52,6 +52,7 @@ fn alive(number: u16, sequence: u64) -> Verified<Alive> {
         wall_time: now(0).wall,
         external_endpoint: None,
         internal_hash: Digest::ZERO,
+        ticks: None,
     };
     Verified::sign(alive, &NETWORK, &SecretKey::from_seed([2; 32]))
 }
@@ -63,9 +64,9 @@ fn a_full_table_refuses_newcomers_and_lets_them_replace_the_gone() {
     let take_in = |state: &mut State, number, out: &mut Outbox| {
         let alive = alive(number, 1);
         with_context(|context| {
-            state.screen_alive(now(0), alive.signed(), alive.member(), context)?;
+            state.screen_alive(now(0), alive.signed(), None, alive.member(), context)?;
             let from = alive.member();
-            state.handle(now(0), Input::Alive { alive, internal: None, from }, context, out);
+            state.handle(now(0), Input::Alive { alive, internal: None, tick: None, from }, context, out);
             Ok::<(), crate::refusal::Refusal>(())
         })
     };
@@ -148,7 +149,7 @@ fn marks_are_written_when_they_changed_and_malformed_ones_are_told() {
         };
         state.handle(now(10), due(), context, &mut out);
         assert_eq!(saves(&mut out), 0);
-        let input = Input::Alive { alive: alive(1, 1), internal: None, from: member(1) };
+        let input = Input::Alive { alive: alive(1, 1), internal: None, tick: None, from: member(1) };
         state.handle(now(11), input, context, &mut out);
         state.handle(now(20), due(), context, &mut out);
         assert_eq!(saves(&mut out), 1);
@@ -166,7 +167,8 @@ fn a_large_view_is_answered_in_frames_that_fit_a_control_lane() {
     let (key, shared) = (SecretKey::from_seed([1; 32]), BTreeSet::from([org(1)]));
     let context = Context { key: &key, sessions: &sessions, identities: &OneOrg, shared_orgs: &shared };
     for number in 1..2_000 {
-        let input = Input::Alive { alive: alive(number, 1), internal: None, from: member(number) };
+        let input =
+            Input::Alive { alive: alive(number, 1), internal: None, tick: None, from: member(number) };
         state.handle(now(0), input, &context, &mut out);
     }
     out.drain();

@@ -1,13 +1,13 @@
 //! The test's world: peers without network, sessions between them, and a clock that jumps from event to
 //! event.
 
-use crate::event::Event;
+use crate::event::{Event, EvictionReason};
 use crate::job::VerifiedConflict;
 use crate::membership::{Config, Context, Identities, Input, MemberStatus, Own, State};
 use crate::output::{Action, Outbox, Output};
 use crate::time::{Monotonic, Now, WallTime};
 use crate::timer::Timer;
-use crate::types::{Incarnation, MemberId, OrgId};
+use crate::types::{Incarnation, MemberId, OrgId, Tick};
 use crate::wire::{Alive, AliveRecord, Conflict, Message, Signed, Verified};
 use bytes::Bytes;
 use ledgercast_crypto::{Digest, PublicKey, SecretKey};
@@ -143,6 +143,15 @@ impl World {
         self.input(index, Input::Start);
     }
 
+    /// The member's certificate no longer holds, as everybody finds out; its process goes on.
+    pub(super) fn revoke(&mut self, index: usize) {
+        let member = self.id(index);
+        self.directory.0.remove(&member);
+        for by in (0..self.nodes.len()).filter(|by| *by != index) {
+            self.input(by, Input::Expelled(member, EvictionReason::Revoked));
+        }
+    }
+
     pub(super) fn wall(&self) -> WallTime {
         WallTime::from_millis(WALL_AT_START + self.now)
     }
@@ -257,8 +266,11 @@ impl World {
                 for record in records {
                     let internal = record.internal.clone();
                     let matching = internal.filter(|it| it.hash() == record.alive.statement().internal_hash);
-                    if let Some(alive) = self.take_in_alive(from, to, record.alive) {
-                        self.input(to, Input::Alive { alive, internal: matching, from });
+                    let tick = record.tick;
+                    if let Some(tick) = tick.filter(|_| self.nodes[to].state.holds(&record.alive)) {
+                        self.input(to, Input::Ticks { from, ticks: vec![tick] });
+                    } else if let Some(alive) = self.take_in_alive(from, to, record.alive, tick) {
+                        self.input(to, Input::Alive { alive, internal: matching, tick, from });
                     }
                 }
             }
@@ -276,7 +288,10 @@ impl World {
             }
             Message::Conflict(pair) => self.take_in_conflict(from, to, *pair),
             Message::AliveDigest(marks) => self.input(to, Input::Digest { from, marks }),
-            Message::WantAlives(members) => self.input(to, Input::Want { from, members }),
+            Message::ViewDigest(summary) => self.input(to, Input::ViewDigest { from, summary }),
+            Message::WantAlives(marks) => self.input(to, Input::Want { from, marks }),
+            Message::Ticks(ticks) => self.input(to, Input::Ticks { from, ticks }),
+            Message::WantAnchors(ticks) => self.input(to, Input::WantAnchors { from, ticks }),
             Message::Question { subject, passed_on } => {
                 self.input(to, Input::Question { from, subject, passed_on });
             }
@@ -284,9 +299,16 @@ impl World {
         }
     }
 
-    fn take_in_alive(&mut self, from: MemberId, to: usize, alive: Signed<Alive>) -> Option<Verified<Alive>> {
+    fn take_in_alive(
+        &mut self,
+        from: MemberId,
+        to: usize,
+        alive: Signed<Alive>,
+        tick: Option<Tick>,
+    ) -> Option<Verified<Alive>> {
         let context = context(&self.nodes[to], &self.directory);
-        if let Err(refusal) = self.nodes[to].state.screen_alive(self.instant(), &alive, from, &context) {
+        if let Err(refusal) = self.nodes[to].state.screen_alive(self.instant(), &alive, tick, from, &context)
+        {
             self.refusals.push(refusal.0);
             if refusal.0 == "stale" && from == alive.member() {
                 self.input(to, Input::Behind(from));
@@ -377,6 +399,7 @@ impl World {
             wall_time: WallTime::from_millis(wall),
             external_endpoint: node.own.external.clone(),
             internal_hash: Digest::ZERO,
+            ticks: None,
         };
         Signed::sign(alive, &NETWORK, &node.key)
     }
@@ -384,7 +407,8 @@ impl World {
     /// What a peer would say to this alive.
     pub(super) fn screen(&self, at: usize, alive: &Signed<Alive>, from: usize) -> Result<(), &'static str> {
         let context = context(&self.nodes[at], &self.directory);
-        let screened = self.nodes[at].state.screen_alive(self.instant(), alive, self.id(from), &context);
+        let screened =
+            self.nodes[at].state.screen_alive(self.instant(), alive, None, self.id(from), &context);
         screened.map_err(|refusal| refusal.0)
     }
 }
