@@ -34,12 +34,13 @@ impl Peer {
             self.outbox.push(Output::Close { session, reason: CloseReason::OwnKey });
             return;
         }
-        if let Some(endpoint) = &dialed {
-            if self.dialing.end_check(endpoint) && !self.dial_room().take(None) {
-                self.dialing.only_checked(now.monotonic, endpoint);
-                self.outbox.push(Output::Close { session, reason: CloseReason::Checked });
-                return;
-            }
+        if let Some(endpoint) = &dialed
+            && self.dialing.end_check(endpoint)
+            && !self.dial_room().take(None)
+        {
+            self.dialing.only_checked(now.monotonic, endpoint);
+            self.outbox.push(Output::Close { session, reason: CloseReason::Checked });
+            return;
         }
         let order = match is_dialer {
             true => {
