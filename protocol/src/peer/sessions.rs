@@ -365,7 +365,8 @@ impl Peer {
     /// Dials a member without session to see whether somebody listens there, without need of room for one.
     pub(super) fn check(&mut self, now: Now, member: MemberId) {
         let endpoint = self.membership.endpoint_of(member).filter(|_| !self.ready.contains_key(&member));
-        let Some(endpoint) = endpoint.filter(|_| !self.is_stopping) else {
+        let is_avoided = self.is_stopping || self.standings.is_quarantined(member);
+        let Some(endpoint) = endpoint.filter(|_| !is_avoided) else {
             return;
         };
         if self.dialing.check(now.monotonic, &endpoint) {

@@ -65,7 +65,7 @@ fn a_signature_of_another_namespace_network_or_form_is_an_offence_of_who_sends_i
         let liar = NodeId(index + 1);
         let genuine = world.forge_alive(liar, (wall.as_millis(), 1), wall).alive;
         let alive = with(&genuine, case(&world, liar, &genuine));
-        world.inject(liar, victim, &Message::Alives(vec![AliveRecord { alive, internal: None }]));
+        world.inject(liar, victim, &Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }]));
         world.run_for(millis(50))?;
 
         let accusations = world.accusations();

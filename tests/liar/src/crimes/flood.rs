@@ -1,6 +1,7 @@
 //! Asks everybody for its own alive many thousand times a second.
 
 use super::{Crime, Scene, Sending};
+use ledgercast_protocol::types::{Incarnation, Mark, Sequence};
 use ledgercast_protocol::wire::Message;
 use serde_json::{Value, json};
 
@@ -16,7 +17,8 @@ pub(super) struct Flood {
 impl Crime for Flood {
     fn act(&mut self, scene: &Scene) -> Vec<Sending> {
         let known = scene.sessions.iter().filter(|(_, member)| member.is_some());
-        let question = Message::WantAlives(vec![scene.member]);
+        let (incarnation, sequence) = (Incarnation::default(), Sequence::default());
+        let question = Message::WantAlives(vec![Mark { member: scene.member, incarnation, sequence }]);
         let sendings: Vec<Sending> = known
             .flat_map(|(session, _)| (0..QUESTIONS).map(|_| Sending::message(*session, &question)))
             .collect();

@@ -39,7 +39,7 @@ impl Crime for ForgedAlives {
                     ..genuine.clone()
                 };
                 let alive = Signed::sign(alive, &scene.network, &scene.key);
-                let message = Message::Alives(vec![AliveRecord { alive, internal: None }]);
+                let message = Message::Alives(vec![AliveRecord { alive, internal: None, tick: None }]);
                 sendings.push(Sending::message(*session, &message));
                 self.sent += 1;
             }
