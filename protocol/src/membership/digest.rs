@@ -43,8 +43,8 @@ impl State {
         ready.filter(|(_, org)| disclosure.may_meet(*org)).collect()
     }
 
-    /// Of these sessions those whose members were heard of lately, or all if none was: who hangs neither passes
-    /// on nor answers.
+    /// Of these sessions those whose members were heard of lately, or all if none was: who hangs neither
+    /// passes on nor answers.
     pub(super) fn lively(&self, sessions: Vec<(MemberId, OrgId)>) -> Vec<(MemberId, OrgId)> {
         let quiet_after = self.config.alive_interval.saturating_mul(MISSED_INTERVALS);
         let awake = self.awake.last();
