@@ -4,6 +4,7 @@
 //! seed. The same inputs give the same outputs, bit for bit, in a process and in the simulator.
 
 pub mod announce;
+mod asked;
 pub mod budget;
 pub mod channel;
 pub mod dissemination;

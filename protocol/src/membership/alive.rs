@@ -79,10 +79,15 @@ impl State {
         self.send_digest(member, org, context, out);
     }
 
-    /// Signs a new alive unless the last one, or its last tick, is from just now.
+    /// Signs a new alive for somebody's question, unless the last one, or its last tick, is from just now, or
+    /// this has happened in the last interval: each new alive is fetched by everybody.
     pub(super) fn refresh_own(&mut self, now: Now, context: &Context<'_>, out: &mut Outbox) {
         let age = now.monotonic.saturating_since(self.own_said_at);
-        if self.own_alive.is_none() || age >= EXTRA_ALIVE_INTERVAL {
+        let is_spared = self
+            .own_refreshed_at
+            .is_some_and(|at| now.monotonic.saturating_since(at) < self.config.alive_interval);
+        if self.own_alive.is_none() || age >= EXTRA_ALIVE_INTERVAL && !is_spared {
+            self.own_refreshed_at = Some(now.monotonic);
             self.sign_alive(now, context, out);
         }
     }

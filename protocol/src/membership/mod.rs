@@ -207,6 +207,8 @@ pub struct State {
     own_chain: Option<OwnChain>,
     /// When I signed or showed anything last.
     own_said_at: Monotonic,
+    /// When I last signed because somebody asked.
+    own_refreshed_at: Option<Monotonic>,
     index: Index,
     passing: Passing,
     started_at: WallTime,
@@ -255,6 +257,7 @@ impl State {
             own_alive: None,
             own_chain: None,
             own_said_at: Monotonic::ZERO,
+            own_refreshed_at: None,
             index: Index::default(),
             passing: Passing::default(),
             started_at: incarnation.started_at(),

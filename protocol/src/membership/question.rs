@@ -88,14 +88,18 @@ impl State {
             return;
         }
         self.advance_own(now, context, out);
-        if self.own_mark().is_none_or(|mark| mark.order() <= subject.order()) {
+        // A mark above mine is not of this life: signing for it would help nobody.
+        if self.own_mark().is_none_or(|mark| mark.order() == subject.order()) {
             self.refresh_own(now, context, out);
         }
-        if self.own_mark().is_some_and(|mark| mark.order() > subject.order()) {
-            match self.tick_after(subject) {
+        match self.own_mark() {
+            Some(mark) if mark.order() > subject.order() => match self.tick_after(subject) {
                 Some(tick) => out.send(from, Message::Ticks(vec![tick])),
                 None => self.send_own(from, org, out),
-            }
+            },
+            // Who holds more in my name shows it to me, if it can.
+            Some(mark) if mark.order() < subject.order() => self.send_own(from, org, out),
+            _ => {}
         }
     }
 

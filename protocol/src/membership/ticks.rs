@@ -12,12 +12,15 @@
 //! - Ticks pass through each peer once, in batches, to a few sessions that may know their members.
 //! - Whose tick belongs to no chain that is known here is asked for the alive. The chain's end goes round
 //!   like a tick, and so a new alive is asked for by each peer once. Unknown ticks are no offence.
-//! - Two members may name one chain (one of them copies): a tick counts for both.
+//! - Two members may name one chain, or one a link of the other's (one of them copies): a tick counts for
+//!   both.
 //!
-//! Bounds: hashes for each tick ([`LINKS_MAX`]), ticks for each frame and second, ticks that are asked about.
+//! Bounds: hashes for each tick ([`LINKS_MAX`] + 1), ticks for each frame and second, ticks that one sender
+//! is asked about.
 
 use super::table::Entry;
 use super::{Context, MemberStatus, State};
+use crate::asked::Asked;
 use crate::budget::COST_LIST;
 use crate::event::Event;
 use crate::output::Outbox;
@@ -26,14 +29,15 @@ use crate::sampling;
 use crate::time::{Monotonic, Now};
 use crate::types::{MemberId, OrgId, Tick};
 use crate::wire::{Alive, LINKS_MAX, Message, TICKS_MAX, TickChain, WANT_ANCHORS_MAX};
+use ledgercast_crypto::Digest;
 use rand_core::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who was asked about a tick has so long to answer. Guess: several slow round trips.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
-/// The most ticks that are asked about at once. Guess: as many as members.
-const ASKED_MAX: usize = 4096;
+/// The most ticks that one sender is asked about at once. Guess: a newcomer's view of a large network.
+const ASKED_PER_SENDER: usize = 1024;
 
 /// The chain that my newest alive names.
 #[derive(Debug)]
@@ -72,6 +76,12 @@ impl OwnChain {
     /// The newest tick that I have shown, or the end.
     pub(super) fn newest(&self) -> Tick {
         self.ticks[self.shown as usize]
+    }
+
+    /// The one after it.
+    #[cfg(test)]
+    pub(super) fn next(&self) -> Tick {
+        self.ticks[self.shown as usize + 1]
     }
 
     /// How many intervals have passed since the alive.
@@ -137,20 +147,20 @@ impl Index {
         }
     }
 
-    /// The members to one of whose known ticks this one leads.
-    fn find(&self, tick: Tick) -> Vec<MemberId> {
-        let mut link = tick;
-        for _ in 0..=LINKS_MAX {
-            let from_here =
-                self.known.range((link, MemberId::from_digest(ledgercast_crypto::Digest::ZERO))..);
-            let members = from_here.take_while(|(known, _)| *known == link).map(|(_, member)| *member);
-            let members: Vec<MemberId> = members.collect();
-            if !members.is_empty() {
-                return members;
+    /// The members to one of whose known ticks this one leads, each with the nearest of these and how many
+    /// links it is away. All links are looked at: who names a link of another's chain as its own end must not
+    /// stand between that chain and its owner.
+    fn find(&self, tick: Tick) -> BTreeMap<MemberId, Hit> {
+        let first = MemberId::from_digest(Digest::ZERO);
+        let (mut link, mut found) = (tick, BTreeMap::new());
+        for distance in 0..=LINKS_MAX {
+            let here = self.known.range((link, first)..).take_while(|(known, _)| *known == link);
+            for (_, member) in here {
+                found.entry(*member).or_insert(Hit { tick: link, distance });
             }
             link = link.before();
         }
-        Vec::new()
+        found
     }
 
     pub(super) fn retain(&mut self, is_held: impl Fn(MemberId) -> bool) {
@@ -159,11 +169,24 @@ impl Index {
     }
 }
 
+/// A known tick that another one leads to, and over how many links.
+#[derive(Clone, Copy, Debug)]
+struct Hit {
+    tick: Tick,
+    distance: u32,
+}
+
 /// Ticks on their way: those to pass on, with who brought each, and those that others were asked about.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Passing {
     fresh: BTreeMap<MemberId, MemberId>,
-    asked: BTreeMap<Tick, Monotonic>,
+    asked: Asked<Tick>,
+}
+
+impl Default for Passing {
+    fn default() -> Self {
+        Self { fresh: BTreeMap::new(), asked: Asked::new(ASKED_PER_SENDER, ASK_AGAIN) }
+    }
 }
 
 impl Passing {
@@ -171,18 +194,14 @@ impl Passing {
         self.fresh.insert(member, from);
     }
 
-    /// Whether to ask about an unknown tick now. Beyond the bound nothing is asked for a moment: whose alive is
-    /// missed for that is asked for when its ticks are missed.
-    fn may_ask(&mut self, now: Monotonic, tick: Tick) -> bool {
-        let may_ask = self.asked.len() < ASKED_MAX && !self.asked.contains_key(&tick);
-        if may_ask {
-            self.asked.insert(tick, now);
-        }
-        may_ask
+    /// Whether to ask who showed an unknown tick about it now. Beyond the bound nothing is asked for a moment:
+    /// whose alive is missed for that is asked for when its ticks are missed.
+    fn may_ask(&mut self, now: Monotonic, tick: Tick, from: MemberId) -> bool {
+        self.asked.may_ask(now, tick, from)
     }
 
     pub(super) fn expire(&mut self, now: Monotonic) {
-        self.asked.retain(|_, at| now.saturating_since(*at) < ASK_AGAIN);
+        self.asked.expire(now);
     }
 }
 
@@ -268,16 +287,17 @@ impl State {
             return out.event(Event::Refused { kind: "ticks", reason: "nothing_shared", member: Some(from) });
         }
         let mut unknown = Vec::new();
-        for tick in ticks {
-            let members = self.index.find(*tick);
+        // Each costs hashes, so it is looked at once.
+        for tick in ticks.iter().copied().collect::<BTreeSet<Tick>>() {
+            let members = self.index.find(tick);
             if members.is_empty()
                 && unknown.len() < WANT_ANCHORS_MAX
-                && self.passing.may_ask(now.monotonic, *tick)
+                && self.passing.may_ask(now.monotonic, tick, from)
             {
-                unknown.push(*tick);
+                unknown.push(tick);
             }
-            for member in members {
-                if let Err(Refusal(reason)) = self.take_tick(now, member, *tick, from, context, out) {
+            for (member, hit) in members {
+                if let Err(Refusal(reason)) = self.take_tick(now, (member, hit), tick, from, context, out) {
                     out.event(Event::Refused { kind: "ticks", reason, member: Some(from) });
                 }
             }
@@ -291,7 +311,7 @@ impl State {
     fn take_tick(
         &mut self,
         now: Now,
-        member: MemberId,
+        (member, hit): (MemberId, Hit),
         tick: Tick,
         from: MemberId,
         context: &Context<'_>,
@@ -305,7 +325,7 @@ impl State {
             return Ok(());
         };
         self.require_right_to_tell(entry.org, entry.is_external(), from, context)?;
-        let link = beyond(entry, tick).filter(|link| *link > entry.link);
+        let link = link_at(entry, hit).filter(|link| *link > entry.link);
         let Some(link) = link.filter(|_| entry.status != MemberStatus::Left) else {
             return Ok(());
         };
@@ -352,24 +372,23 @@ impl State {
         let Some(org) = self.admit(now, "want_anchors", from, COST_LIST, context, out) else {
             return;
         };
-        let wanted: BTreeSet<MemberId> = ticks.iter().flat_map(|tick| self.index.find(*tick)).collect();
+        let wanted: BTreeSet<MemberId> =
+            ticks.iter().flat_map(|tick| self.index.find(*tick).into_keys()).collect();
         let records = self.records_for(org, context, |mark| wanted.contains(&mark.member));
         self.send_records(from, records, out);
     }
 }
 
-/// Which link of a held member's chain a tick is: counted from the newest one that is known, so that most
-/// cost one hash.
-fn beyond(entry: &Entry, tick: Tick) -> Option<u32> {
-    let (newest, chain) = (entry.tick?, entry.alive.statement().ticks?);
-    let mut link = tick;
-    for number in entry.link..=chain.links {
-        if link == newest {
-            return Some(number);
-        }
-        link = link.before();
-    }
-    None
+/// Which link of a held member's chain a tick is that leads to one of its known ticks so many links away.
+fn link_at(entry: &Entry, hit: Hit) -> Option<u32> {
+    let chain = entry.alive.statement().ticks?;
+    let known = match hit.tick {
+        tick if entry.tick == Some(tick) => entry.link,
+        tick if tick == chain.end => 0,
+        // Of the chain before.
+        _ => return None,
+    };
+    Some(known + hit.distance).filter(|link| *link <= chain.links)
 }
 
 /// What an alive and the tick beside it say together: which link that is, and the tick if it is one.

@@ -4,6 +4,7 @@
 //! Before a verdict only these tables change. Later copies of pending bytes wait for the first one's verdict.
 //! Each table is bounded as a whole, and for each sender: who floods fills its own part.
 
+use crate::asked::Asked;
 use crate::job::SignedStatement;
 use crate::session::Config;
 use crate::time::Monotonic;
@@ -24,7 +25,7 @@ pub(super) struct Pending {
     waiting_max: usize,
     waiting_per_sender_max: usize,
     /// Certificates that were asked for lately, and those to be asked for now.
-    asked: BTreeMap<MemberId, Monotonic>,
+    asked: Asked<MemberId>,
     wanted: BTreeSet<MemberId>,
 }
 
@@ -108,7 +109,7 @@ impl Pending {
             waiting_by_sender: BTreeMap::new(),
             waiting_max: config.waiting_statements_max,
             waiting_per_sender_max: config.waiting_statements_per_session,
-            asked: BTreeMap::new(),
+            asked: Asked::new(config.waiting_statements_per_session, ASK_AGAIN),
             wanted: BTreeSet::new(),
         }
     }
@@ -129,15 +130,10 @@ impl Pending {
         self.certificates.done(fingerprint);
     }
 
-    /// Notes that a member's certificate is lacking. It is asked for once in [`ASK_AGAIN`], of whoever
-    /// mentions its member then; as many are remembered as statements may wait.
-    pub(super) fn want_certificate(&mut self, now: Monotonic, member: MemberId) {
-        if self.asked.len() >= self.waiting_max {
-            self.asked.retain(|_, at| now.saturating_since(*at) < ASK_AGAIN);
-        }
-        let is_recent = self.asked.get(&member).is_some_and(|at| now.saturating_since(*at) < ASK_AGAIN);
-        if !is_recent && self.asked.len() < self.waiting_max {
-            self.asked.insert(member, now);
+    /// Notes that a member's certificate is lacking. Who mentions that member is asked for it once in
+    /// [`ASK_AGAIN`], and a few at once.
+    pub(super) fn want_certificate(&mut self, now: Monotonic, member: MemberId, from: MemberId) {
+        if self.asked.may_ask(now, member, from) {
             self.wanted.insert(member);
         }
     }
@@ -270,20 +266,21 @@ mod tests {
     }
 
     #[test]
-    fn a_lacking_certificate_is_asked_for_once_a_second() {
-        let mut pending = pending(2, 2);
+    fn a_lacking_certificate_is_asked_for_of_each_that_mentions_its_member() {
+        let mut pending = pending(10, 2);
         let at = |millis| Monotonic::new(Duration::from_millis(millis));
 
-        pending.want_certificate(at(0), member(1));
-        pending.want_certificate(at(0), member(1));
+        for millis in [0, 999] {
+            pending.want_certificate(at(millis), member(1), member(8));
+        }
         assert_eq!(pending.take_wanted(), [member(1)]);
-        pending.want_certificate(at(999), member(1));
-        assert_eq!(pending.take_wanted(), []);
-        pending.want_certificate(at(1_000), member(1));
-        pending.want_certificate(at(1_000), member(2));
-        pending.want_certificate(at(1_000), member(3));
+        pending.want_certificate(at(999), member(1), member(9));
+        assert_eq!(pending.take_wanted(), [member(1)], "who does not answer keeps no other's answer away");
+        for wanted in 1..=4 {
+            pending.want_certificate(at(1_000), member(wanted), member(8));
+        }
 
-        assert_eq!(pending.take_wanted(), [member(1), member(2)], "no more than may wait are remembered");
+        assert_eq!(pending.take_wanted(), [member(1), member(2)], "no more than may wait of one sender");
     }
 
     #[test]

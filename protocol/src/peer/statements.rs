@@ -140,10 +140,10 @@ impl Peer {
         if let Waiting::InPlaceOf(reason) = self.pending.wait_for_certificate(from, statement) {
             self.refuse(kind, reason, Some(from));
         }
-        self.pending.want_certificate(now.monotonic, member);
+        self.pending.want_certificate(now.monotonic, member, from);
     }
 
-    /// Asks for the certificates that this member's statements wait for, and that nobody was asked for
+    /// Asks for the certificates that this member's statements wait for, and that it was not asked for
     /// lately.
     fn ask_for_certificates(&mut self, from: MemberId) {
         for members in self.pending.take_wanted().chunks(CERTIFICATES_MAX) {

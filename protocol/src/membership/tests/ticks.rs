@@ -2,8 +2,8 @@
 
 use super::world::{NETWORK, World, seconds};
 use crate::membership::Config;
-use crate::types::Tick;
-use crate::wire::{Alive, AliveRecord, Message, Signed};
+use crate::types::{Mark, Sequence, Tick};
+use crate::wire::{Alive, AliveRecord, Message, Signed, TickChain};
 
 /// The newest alive that a peer has sent of itself.
 fn newest_alive(world: &World, of: usize) -> Signed<Alive> {
@@ -82,6 +82,48 @@ fn a_chain_that_is_copied_still_counts_for_its_owner() {
     for victim in [0, 3] {
         assert!(world.sees(victim, 2) && world.evictions(victim, 2).is_empty());
     }
+}
+
+/// Nor does who learns a link of its chain before the others do, and names that one.
+#[test]
+fn a_chain_whose_next_link_is_copied_still_counts_for_its_owner() {
+    let mut world = World::new(&[1; 4]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    let next = world.nodes[2].state.own_chain.as_ref().unwrap().next();
+    let mark = world.nodes[1].state.own_mark().unwrap();
+    let wall = world.wall().as_millis();
+    let alive = world.alive(1, mark.incarnation.as_millis(), mark.sequence.as_u64() + 1, wall);
+    let chain = newest_alive(&world, 1).statement().ticks.unwrap();
+    let alive = Alive { ticks: Some(TickChain { end: next, ..chain }), ..alive.statement().clone() };
+    let alive = Signed::sign(alive, &NETWORK, &world.nodes[1].key);
+    world.pause(1);
+
+    for victim in [0, 3] {
+        let record = AliveRecord { alive: alive.clone(), internal: None, tick: None };
+        world.inject(1, victim, Message::Alives(vec![record]));
+    }
+    world.run_for(seconds(60));
+
+    for victim in [0, 3] {
+        assert!(world.sees(victim, 2) && world.evictions(victim, 2).is_empty());
+    }
+}
+
+#[test]
+fn a_question_with_a_mark_beyond_mine_makes_me_sign_nothing() {
+    let mut world = World::new(&[1; 3]);
+    world.connect_all();
+    world.run_for(seconds(11));
+    let anchor = newest_alive(&world, 2).statement().mark_of(0);
+    let subject = Mark { sequence: Sequence::new(u64::MAX), ..anchor };
+
+    for _ in 0..8 {
+        world.inject(1, 2, Message::Question { subject, passed_on: false });
+        world.run_for(1_100);
+    }
+
+    assert_eq!(newest_alive(&world, 2).statement().mark_of(0), anchor);
 }
 
 #[test]
