@@ -450,6 +450,9 @@ impl Peer {
             let org = self.identities.identity(member).map(|identity| identity.org);
             DialTarget { endpoint, org, member: Some(member), claimed_by: None }
         });
+        // Members of others may still be named, by who does not know yet that nothing is shared any more.
+        let is_shared = |org: OrgId| org == self.org() || self.shared_orgs.contains(&org);
+        let members = members.filter(|target| target.org.is_none_or(is_shared));
         let mut seen = BTreeSet::new();
         // Fixed ones first: whoever claims such an endpoint, a dial that expects its key must not take the
         // place of the one that takes whoever answers.

@@ -24,6 +24,8 @@ struct Attempt {
     is_in_flight: bool,
     /// It only asks whether somebody listens.
     is_check: bool,
+    /// Whose part of the dials under way it takes.
+    org: Option<OrgId>,
     failures: u32,
     not_before: Monotonic,
     answered_by: Option<MemberId>,
@@ -69,6 +71,13 @@ impl Dialing {
         let endpoints: BTreeSet<&Endpoint> = wanted.iter().map(|target| &target.endpoint).collect();
         self.attempts.retain(|endpoint, attempt| attempt.is_in_flight || endpoints.contains(endpoint));
         let mut in_flight = self.attempts.values().filter(|attempt| attempt.is_in_flight).count();
+        // Endpoints that never answer take their time: one org's leave room for those of the others.
+        let orgs: BTreeSet<Option<OrgId>> = wanted.iter().map(|target| target.org).collect();
+        let share = (self.config.dials_in_flight_max / orgs.len().max(1)).max(1);
+        let mut of_org: BTreeMap<Option<OrgId>, usize> = BTreeMap::new();
+        for attempt in self.attempts.values().filter(|attempt| attempt.is_in_flight && !attempt.is_check) {
+            *of_org.entry(attempt.org).or_default() += 1;
+        }
         let mut due = Vec::new();
         for target in wanted {
             let is_patient = target.member.or(target.claimed_by).is_some_and(&dials_me);
@@ -85,9 +94,12 @@ impl Dialing {
             if in_flight >= self.config.dials_in_flight_max {
                 break;
             }
-            if !takes_room(target) {
+            let of_org = of_org.entry(target.org).or_default();
+            if *of_org >= share || !takes_room(target) {
                 continue;
             }
+            *of_org += 1;
+            attempt.org = target.org;
             attempt.is_in_flight = true;
             attempt.claimed_since = None;
             in_flight += 1;
@@ -188,6 +200,26 @@ mod tests {
 
     fn member_of(byte: u8) -> MemberId {
         MemberId::from_digest(Digest::from_bytes([byte; 32]))
+    }
+
+    #[test]
+    fn endpoints_of_one_org_that_never_answer_leave_room_for_those_of_others() {
+        let mut dialing = Dialing::new(Config { dials_in_flight_max: 8, ..Config::default() });
+        let of_org = |port, byte| {
+            let org = OrgId::from_digest(Digest::from_bytes([byte; 32]));
+            DialTarget { org: Some(org), ..target(port, None) }
+        };
+        let mut wanted: Vec<DialTarget> = (1..30).map(|port| of_org(port, 1)).collect();
+        wanted.extend((30..33).map(|port| of_org(port, 2)));
+
+        let due = dialing.due(at(0), &wanted, |_| false, |_| false, |_| true);
+
+        let of_second = due.iter().filter(|target| target.org == wanted[30].org).count();
+        assert_eq!((due.len() - of_second, of_second), (4, 3));
+        assert!(
+            dialing.due(at(1), &wanted, |_| false, |_| false, |_| true).is_empty(),
+            "all parts are taken"
+        );
     }
 
     fn at(millis: u64) -> Monotonic {
