@@ -158,6 +158,14 @@ impl Equivocation {
         Digest::of_parts(&[self.first.hash().as_bytes(), self.second.hash().as_bytes()])
     }
 
+    /// Whether both headers come with as many signatures as certify, right or not.
+    pub fn claims_fork(&self, config: &ChannelConfig) -> bool {
+        self.headers().iter().all(|header| {
+            let certificate = header.certificate.as_ref();
+            certificate.is_some_and(|it| it.signers().count() >= config.quorum())
+        })
+    }
+
     /// The same with only those signatures that are right under a config.
     ///
     /// # Errors

@@ -316,43 +316,97 @@ fn a_header_beside_the_held_one_is_false_or_evidence_or_both() {
     assert_eq!(run(&[3]), (uncertified(), Err(EquivocationError::NobodyGuilty(number))));
 }
 
+/// A proof that one orderer of four signed two headers of this number, and no more than that.
+fn double_signature(chain: &Chain, number: u64, name: &str) -> Proof {
+    let genuine = signed(fields(chain, number, "one"), &[0]);
+    let rival = signed(fields(chain, number, name), &[0]);
+    let equivocation = Equivocation::try_new(genuine, rival).expect("they contradict each other");
+    let verdict = equivocation.judge(chain.config()).expect("a double signature");
+    Proof { equivocation, verdict }
+}
+
 #[test]
-fn proofs_against_one_orderer_are_bounded_and_each_is_kept_once() {
+fn double_signatures_of_one_orderer_are_bounded_and_each_is_kept_once() {
     let chain = four_orderers();
     let mut kept = Kept::default();
 
-    assert!(kept.insert(fork(&chain, 5, "other")));
-    assert!(!kept.insert(fork(&chain, 5, "other")), "it is known");
-    let taken = (6..100).filter(|number| kept.insert(fork(&chain, *number, "other"))).count();
+    assert!(kept.insert(double_signature(&chain, 5, "other"), false));
+    assert!(!kept.insert(double_signature(&chain, 5, "other"), false), "it is known");
+    let taken =
+        (6..100).filter(|number| kept.insert(double_signature(&chain, *number, "other"), false)).count();
 
     assert_eq!(taken + 1, PROOFS_PER_ORDERER_MAX);
     assert_eq!(kept.proofs().count(), PROOFS_PER_ORDERER_MAX);
 }
 
 #[test]
-fn a_halt_is_for_the_lowest_fork_and_a_lifted_one_does_not_come_back() {
+fn a_fork_takes_the_place_of_what_was_cut_out_of_it() {
+    let chain = four_orderers();
     let mut kept = Kept::default();
-    let number = BlockNumber::new;
+    let (part, whole) = (double_signature(&chain, 5, "other"), fork(&chain, 5, "other"));
+    assert_eq!(part.equivocation.id(), whole.equivocation.id());
+    assert!(whole.equivocation.claims_fork(chain.config()));
+    assert!(!part.equivocation.claims_fork(chain.config()));
 
-    assert!(kept.halt(number(9)));
-    assert!(kept.halt(number(7)));
-    assert!(!kept.halt(number(8)), "it stands still below");
-    assert_eq!(kept.halted_at(), Some(number(7)));
+    assert!(kept.insert(part.clone(), true));
+    assert_eq!(kept.halted_at(), None);
+    assert!(kept.insert(whole.clone(), true));
+    assert!(!kept.insert(part, true) && !kept.insert(whole, true), "it is known");
+
+    assert_eq!(kept.halted_at(), Some(BlockNumber::new(5)));
+    assert_eq!(kept.proofs().map(Proof::is_fork).collect::<Vec<_>>(), [true]);
+}
+
+#[test]
+fn a_fork_stops_the_channel_however_much_is_known_of_its_signers() {
+    let chain = four_orderers();
+    let mut kept = Kept::default();
+    for number in 100..100 + PROOFS_PER_ORDERER_MAX as u64 {
+        kept.insert(double_signature(&chain, number, "other"), false);
+    }
+    for number in 200..300 {
+        kept.insert(fork(&chain, number, "other"), false);
+    }
+    assert_eq!(kept.proofs().count(), PROOFS_MAX);
+    assert!(kept.proofs().all(Proof::is_fork), "they displace double signatures");
+
+    for number in (301..400).rev() {
+        assert!(kept.insert(fork(&chain, number, "other"), true), "{number}");
+        assert_eq!(kept.halted_at(), Some(BlockNumber::new(number)));
+    }
+
+    assert_eq!(kept.proofs().count(), PROOFS_MAX);
+    assert!(!kept.insert(fork(&chain, 399, "other"), true), "what was displaced does not come back");
+}
+
+#[test]
+fn a_halt_is_for_the_lowest_fork_and_a_lifted_one_does_not_come_back() {
+    let chain = four_orderers();
+    let mut kept = Kept::default();
+    let find = |kept: &mut Kept, number, name| kept.insert(fork(&chain, number, name), true);
+
+    for number in [1_000_000, 7, 8] {
+        assert!(find(&mut kept, number, "other"));
+    }
+    assert_eq!(kept.halted_at(), Some(BlockNumber::new(7)));
     assert!(kept.lift());
     assert!(!kept.lift());
 
-    assert!(!kept.halt(number(7)));
-    assert!(kept.halt(number(8)), "another fork is another matter");
+    assert!(!find(&mut kept, 7, "other"));
+    assert_eq!(kept.halted_at(), None);
+    assert!(find(&mut kept, 9, "other"), "another fork is another matter");
+    assert!(find(&mut kept, 7, "a third one"));
+    assert_eq!(kept.halted_at(), Some(BlockNumber::new(7)));
 }
 
 #[test]
 fn what_is_kept_comes_back_from_the_disk_as_it_was() {
     let chain = four_orderers();
     let mut kept = Kept::default();
-    kept.insert(fork(&chain, 5, "other"));
-    kept.halt(BlockNumber::new(4));
+    kept.insert(fork(&chain, 4, "other"), true);
     kept.lift();
-    kept.halt(BlockNumber::new(5));
+    kept.insert(fork(&chain, 5, "other"), true);
+    kept.insert(double_signature(&chain, 6, "other"), false);
 
     let saved = to_saved([(chain.channel(), &kept)].into_iter());
 

@@ -142,12 +142,17 @@ impl Channel {
             let error = EquivocationError::Channels { first, second };
             return step.out.offence(from, Offence::FalseEvidence(error));
         }
-        if self.forks.kept.contains(&shown) {
+        let known = self.forks.kept.verdict(&shown);
+        if matches!(known, Some(Verdict::Fork { .. })) {
             return step.refuse("evidence", "known", Some(from));
         }
         let Some(config) = self.config_of(shown.config_number()) else {
             return step.refuse("evidence", "config_unknown", Some(from));
         };
+        // Of a fork somebody may have shown me a part, to keep the whole from being looked at.
+        if known.is_some() && !shown.claims_fork(&config) {
+            return step.refuse("evidence", "known", Some(from));
+        }
         if !self.forks.pending.insert(Source::Peer(from)) {
             return step.refuse("evidence", "evidence_pending", Some(from));
         }
@@ -183,7 +188,8 @@ impl Channel {
 
     fn keep_proof(&mut self, step: &mut Step<'_>, proof: Proof, from: Option<MemberId>) {
         let (verdict, equivocation) = (proof.verdict.clone(), proof.equivocation.clone());
-        if !self.forks.kept.insert(proof) {
+        let must_stop = proof.is_fork() && self.are_orderers_in_force(equivocation.config_number());
+        if !self.forks.kept.insert(proof, must_stop) {
             return step.refuse("evidence", "known", from);
         }
         self.forks.is_changed = true;
@@ -197,10 +203,6 @@ impl Channel {
         for neighbour in step.neighbours.iter().filter(|it| Some(it.member) != from) {
             let message = ChannelMessage::Evidence(Box::new(equivocation.clone()));
             step.out.send_channel(neighbour.member, step.channel, message);
-        }
-        let is_fork = matches!(verdict, Verdict::Fork { .. });
-        if is_fork && self.are_orderers_in_force(equivocation.config_number()) {
-            self.forks.kept.halt(number);
         }
         self.follow_sources(step);
     }
@@ -238,16 +240,15 @@ impl Channel {
 
     /// An operator has decided that the channel goes on, on the branch that is here.
     pub(super) fn handle_lift_halt(&mut self, step: &mut Step<'_>) {
-        if !self.forks.kept.lift() {
+        if !self.forks.is_halted || !self.forks.kept.lift() {
             return step.refuse("lift_halt", "not_halted", None);
         }
         self.forks.is_changed = true;
         step.out.event(Event::HaltLifted { channel: step.channel });
-        if std::mem::take(&mut self.forks.is_halted) {
-            self.failure = None;
-            self.forget_above_tip(step);
-            self.with_feed(step, feed::Input::Resume);
-            self.follow_sources(step);
-        }
+        self.forks.is_halted = false;
+        self.failure = None;
+        self.forget_above_tip(step);
+        self.with_feed(step, feed::Input::Resume);
+        self.follow_sources(step);
     }
 }

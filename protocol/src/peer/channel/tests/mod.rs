@@ -5,6 +5,7 @@ mod bounds;
 mod catching_up;
 mod dissemination;
 mod feeding;
+mod forks;
 mod network;
 mod reconfiguring;
 mod repairing;
