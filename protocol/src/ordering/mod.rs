@@ -288,8 +288,11 @@ impl Sequencer {
             return None;
         }
         let signer = |list: &RevocationList| self.lines.values().find_map(|line| line.signer_of(list));
-        let of_the_same =
-            |held: &RevocationList| held.issuer() == list.issuer() && signer(held) == signer(&list);
+        // Of CAs that no channel knows one cannot be told from another of its name.
+        let of_the_same = |held: &RevocationList| {
+            let known = signer(&list).filter(|_| held.issuer() == list.issuer());
+            known.is_some() && signer(held) == known
+        };
         // Numbers count up: what a newer list of the CA replaces need not be kept.
         let kept = self.revocations.iter().filter(|held| !of_the_same(held) || !list.is_newer_than(held));
         let kept = kept.cloned().collect();

@@ -121,3 +121,20 @@ fn a_list_of_an_unknown_ca_does_nothing() {
     assert_eq!(bench.sequencer.revoke(list), Some(0));
     assert!(is_ordered(&mut bench, &chain, chain.client(), 1));
 }
+
+#[test]
+fn a_list_of_an_unknown_ca_replaces_no_other_of_that_name() {
+    let (chain, later) = (Chain::new(1), Chain::new(2));
+    let mut bench = Bench::new(&later);
+    bench.sequencer.close(later.channel(), &mut Vec::new());
+    let stranger = Authority::create_with(SecretKey::from_seed([9; 32]), "org1", VALIDITY).unwrap();
+    let of_stranger = stranger.revoke(&[&chain.client().certificate], 9, VALIDITY).unwrap();
+    let of_later = list(&later, &[later.client()], 1);
+    assert_eq!(of_stranger.issuer(), of_later.issuer(), "they have one name");
+
+    bench.sequencer.revoke(of_later);
+    bench.sequencer.revoke(of_stranger);
+    bench.open(&later).unwrap();
+
+    assert!(!is_ordered(&mut bench, &later, later.client(), 1));
+}
