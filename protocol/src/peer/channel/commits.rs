@@ -45,6 +45,7 @@ impl Channel {
         self.push_watch.on_committed(tip);
         self.with_dissemination(step, dissemination::Input::Committed(tip));
         self.with_repair(step, repair::Input::Committed(tip));
+        self.go_on_when_lifted(step);
     }
 
     fn handle_durable(&mut self, step: &mut Step<'_>, slot: Slot, block: &VerifiedBlock) {
@@ -68,10 +69,12 @@ impl Channel {
         error: &StoreError,
     ) {
         // Later commits fail because the first one did; one that nobody waits for is of an earlier life of
-        // the channel.
-        if self.is_stopped() || self.commits_in_flight == 0 {
+        // the channel. Who stands still for a fork may wait for some.
+        if self.is_stopped() && !self.forks.is_halted || self.commits_in_flight == 0 {
             return;
         }
+        self.forks.is_halted = false;
+        self.forks.is_lifting = false;
         self.failure = Some(format!("block {number} could not be stored: {error}"));
         self.with_feed(step, feed::Input::Stop);
         step.out.event(Event::CommitFailed { channel: step.channel, number, error: error.to_string() });

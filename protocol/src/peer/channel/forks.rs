@@ -14,6 +14,8 @@
 //! each orderer. Resists: A15, A23.
 
 use super::Channel;
+use super::deferred::Deferred;
+use super::proving::Proving;
 use super::step::Step;
 use crate::channel::ChannelConfig;
 use crate::event::{Event, Source};
@@ -41,6 +43,8 @@ pub(super) struct Forks {
     pub(super) is_changed: bool,
     /// Whether it is a fork for which the channel stands still.
     pub(super) is_halted: bool,
+    /// Whether that was lifted while blocks were on their way to the store: it goes on once they are durable.
+    pub(super) is_lifting: bool,
     /// Whose headers or evidence are being verified.
     pending: BTreeSet<Source>,
     asked: BTreeMap<MemberId, Monotonic>,
@@ -230,9 +234,13 @@ impl Channel {
 
     /// What is not durable may be of the other branch: it comes again from whoever goes on.
     fn forget_above_tip(&mut self, step: &mut Step<'_>) {
-        if self.commits_in_flight > 0 {
-            return;
-        }
+        self.updates.clear();
+        self.refused_update = None;
+        // Verdicts that came while the channel stood still were dropped: their headers are to come again.
+        self.proving = Proving::new(&self.settings);
+        self.deferred = Deferred::new(self.settings.deferred_headers_max);
+        self.refused_jobs.retain(|job| matches!(job, Job::Rival { .. } | Job::Evidence { .. }));
+        self.window.drop_fed_all();
         for dropped in self.window.drop_above_tip(self.config().limits().body_bytes_max()) {
             self.with_repair(step, repair::Input::Complete(dropped));
         }
@@ -245,6 +253,17 @@ impl Channel {
         }
         self.forks.is_changed = true;
         step.out.event(Event::HaltLifted { channel: step.channel });
+        self.forks.is_lifting = true;
+        self.go_on_when_lifted(step);
+    }
+
+    /// Takes blocks again after a stop that was lifted, unless some are still on their way to the store: they
+    /// may be of either branch, and what follows them is known when they are durable.
+    pub(super) fn go_on_when_lifted(&mut self, step: &mut Step<'_>) {
+        if !self.forks.is_lifting || self.commits_in_flight > 0 {
+            return;
+        }
+        self.forks.is_lifting = false;
         self.forks.is_halted = false;
         self.failure = None;
         self.forget_above_tip(step);

@@ -347,6 +347,8 @@ impl Channel {
         match verdict {
             Verdict::Rival { from, error, proof, .. } => self.handle_judged_rival(step, from, error, *proof),
             Verdict::Evidence { from, proof, .. } => self.handle_judged_evidence(step, from, *proof),
+            // Jobs that are not tried again must be given up, or their sources are never heard again.
+            Verdict::Overloaded(job) => self.handle_overloaded(step, job),
             _ if self.is_stopped() => {}
             Verdict::Headers { from, config, headers } => {
                 self.handle_judged_headers(step, from, &config, headers);
@@ -354,7 +356,6 @@ impl Channel {
             Verdict::Body { from, header, block, update } => {
                 self.handle_judged_body(step, from, &header, block, update);
             }
-            Verdict::Overloaded(job) => self.handle_overloaded(step, job),
             Verdict::Certificate { .. } | Verdict::Revocation { .. } | Verdict::Statement { .. } => {}
         }
     }

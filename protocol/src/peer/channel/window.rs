@@ -320,6 +320,13 @@ impl Window {
         }
     }
 
+    /// Drops all that sources brought: nobody knows of which branch it is.
+    pub(super) fn drop_fed_all(&mut self) {
+        for fed in std::mem::take(&mut self.fed).into_values() {
+            self.arena_bytes -= fed.body.len() as u64;
+        }
+    }
+
     pub(super) fn forget_member(&mut self, member: MemberId) {
         for slot in self.slots.values_mut() {
             slot.committed_by.remove(&member);

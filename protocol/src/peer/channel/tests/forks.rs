@@ -1,13 +1,15 @@
 //! Two certified headers of one number, shown in parts and whole, and what is left behind when a stop is lifted.
 
 use super::*;
+use crate::channel::UpdateError;
 use crate::event::Event;
 use crate::evidence::{Equivocation, Proof, Verdict};
 use crate::job;
 use crate::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
 use crate::peer::channel::Input;
-use crate::types::{BlockNumber, MemberId};
-use crate::wire::ChannelMessage;
+use crate::types::{BlockNumber, MemberId, SourceId};
+use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push};
+use bytes::Bytes;
 use ledgercast_crypto::Digest;
 use std::time::Duration;
 
@@ -31,6 +33,21 @@ fn fork(net: &Net, number: usize) -> Equivocation {
 fn show(net: &mut Net, from: MemberId, number: usize) {
     let shown = ChannelMessage::Evidence(Box::new(fork(net, number)));
     net.say(from, 0, shown);
+    net.run_for(MOMENT);
+}
+
+fn push_header(net: &mut Net, ghost: MemberId, number: usize) {
+    let header = net.truth[number].header().certified().clone();
+    net.say(ghost, 0, ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() }));
+}
+
+fn push_block(net: &mut Net, ghost: MemberId, number: usize) {
+    push_header(net, ghost, number);
+    let block = net.truth[number].clone();
+    for (index, chunk) in (0..).zip(block.body().bytes().chunks(BODY_FRAME_BYTES)) {
+        let payload = Bytes::copy_from_slice(chunk);
+        net.say(ghost, 0, ChannelMessage::BodyFrame { header_hash: block.header().hash(), index, payload });
+    }
     net.run_for(MOMENT);
 }
 
@@ -96,4 +113,117 @@ fn a_channel_that_does_not_stand_still_is_not_lifted() {
     assert!(!is_halted(&net));
     assert_eq!(net.nodes[0].channel.evidence().halted_at(), Some(BlockNumber::new(4)));
     assert_eq!(count(&net, |it| matches!(it, Event::HaltLifted { .. })), 0);
+}
+
+#[test]
+fn configs_and_bodies_of_the_other_branch_go_with_a_lifted_stop() {
+    let mut net = Net::new(1);
+    net.make_blocks(2, 100);
+    net.make_update(|config| config.name = "second".to_owned());
+    net.preload(0, 1);
+    let [ghost, _] = net.add_ghosts();
+    push_block(&mut net, ghost, 3);
+    let channel = &mut net.nodes[0].channel;
+    assert!(channel.updates.contains_key(&BlockNumber::new(3)));
+    let body = Bytes::from_static(b"fed");
+    assert!(channel.window.hold_fed(BlockNumber::new(4), SourceId(1), Digest::ZERO, body));
+    channel.refused_update = Some((BlockNumber::new(5), UpdateError::Malformed(String::new())));
+    show(&mut net, ghost, 2);
+    assert!(is_halted(&net));
+
+    net.input(0, Input::LiftHalt);
+
+    let channel = &net.nodes[0].channel;
+    assert!(channel.updates.is_empty() && channel.refused_update.is_none());
+    assert_eq!(channel.payload_buffer_bytes(), 0);
+    for number in [2, 3] {
+        push_block(&mut net, ghost, number);
+    }
+    net.run_until_height(&[0], 4, Duration::from_secs(1));
+}
+
+#[test]
+fn headers_whose_verdicts_came_during_a_stop_are_taken_again_after_it() {
+    let mut net = Net::new(1);
+    net.make_blocks(4, 100);
+    net.preload(0, 1);
+    let [ghost, other] = net.add_ghosts();
+    for number in [2, 3] {
+        push_header(&mut net, ghost, number);
+    }
+    let equivocation = fork(&net, 1);
+    let verdict = equivocation.judge(net.chain.config()).expect("a fork");
+    let proof = Box::new(Ok(Proof { equivocation, verdict }));
+    let channel = net.chain.channel();
+    net.input(0, Input::Judged(job::Verdict::Evidence { from: other, channel, proof }));
+    assert!(is_halted(&net));
+    net.run_for(MOMENT);
+
+    net.input(0, Input::LiftHalt);
+
+    for number in [2, 3] {
+        push_block(&mut net, ghost, number);
+    }
+    assert_eq!(net.height(0), 4);
+}
+
+#[test]
+fn a_pool_that_is_full_during_a_stop_keeps_nobody_out_after_it() {
+    let mut net = Net::new(1);
+    net.make_blocks(3, 100);
+    net.preload(0, 2);
+    let [ghost, other] = net.add_ghosts();
+    show(&mut net, ghost, 1);
+    assert!(is_halted(&net));
+    net.is_pool_full = true;
+    show(&mut net, other, 2);
+    net.is_pool_full = false;
+
+    net.input(0, Input::LiftHalt);
+    net.run_for(Duration::from_secs(1));
+
+    assert_eq!(net.nodes[0].channel.evidence().halted_at(), Some(BlockNumber::new(2)), "it was tried again");
+}
+
+#[test]
+fn a_stop_that_is_lifted_during_a_commit_ends_when_the_block_is_durable() {
+    let mut net = Net::new(1);
+    net.make_blocks(4, 100);
+    net.preload(0, 1);
+    net.nodes[0].commit_takes = Duration::from_millis(200);
+    let [ghost, _] = net.add_ghosts();
+    for number in [2, 4] {
+        push_block(&mut net, ghost, number);
+    }
+    show(&mut net, ghost, 2);
+    assert!(is_halted(&net));
+
+    net.input(0, Input::LiftHalt);
+    assert!(is_halted(&net), "block 2 is on its way to the store");
+    net.run_for(Duration::from_millis(300));
+
+    assert!(!is_halted(&net));
+    assert_eq!((net.height(0), net.nodes[0].channel.payload_buffer_bytes()), (3, 0), "4 is forgotten");
+    for number in [3, 4] {
+        push_block(&mut net, ghost, number);
+    }
+    net.run_until_height(&[0], 5, Duration::from_secs(2));
+}
+
+#[test]
+fn a_commit_that_fails_during_a_stop_is_what_the_channel_stands_still_for() {
+    let mut net = Net::new(1);
+    net.make_blocks(2, 100);
+    net.preload(0, 1);
+    net.nodes[0].commit_takes = Duration::from_millis(200);
+    net.nodes[0].is_commit_failing = true;
+    let [ghost, _] = net.add_ghosts();
+    push_block(&mut net, ghost, 2);
+    show(&mut net, ghost, 2);
+    net.input(0, Input::LiftHalt);
+
+    net.run_for(Duration::from_millis(300));
+
+    let failure = net.nodes[0].channel.failure().map(str::to_owned);
+    assert!(failure.is_some_and(|it| it.contains("could not be stored")));
 }
