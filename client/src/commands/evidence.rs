@@ -102,17 +102,38 @@ async fn export(
     let needed = |proof: &Proof| usize::try_from(proof.equivocation.config_number()).unwrap_or(usize::MAX);
     let most = kept.proofs().map(needed).max().unwrap_or_default();
     let configs = crate::blocks::config_blocks(&connection, genesis.channel(), most).await?;
+    let mut failures = Vec::new();
     for proof in kept.proofs() {
         let (equivocation, needed) = (proof.equivocation.clone(), needed(proof));
         let evidence = Evidence { configs: configs.iter().take(needed).cloned().collect(), equivocation };
-        verify(&genesis, &evidence).map_err(|error| Failure::new(Exit::Failed, error))?;
-        let id = proof.equivocation.id().to_string();
-        let file = out.join(format!("{channel}-{}-{}.evidence", proof.verdict.number(), &id[..8]));
-        write(&file, &evidence.encode())?;
+        let file = out.join(file_name(channel, proof));
+        if let Err(error) = verify(&genesis, &evidence) {
+            failures.push(format!("{} is not written: {error}", file.display()));
+            continue;
+        }
+        if file.exists() {
+            let value = json!({ "file": file, "skipped": true });
+            output.line(&value, || format!("{} exists already", file.display()))?;
+            continue;
+        }
+        if let Err(failure) = write(&file, &evidence.encode()) {
+            failures.push(failure.cause().to_owned());
+            continue;
+        }
         let value = json!({ "file": file, "evidence": describe(&proof.verdict) });
         output.line(&value, || format!("wrote {}", file.display()))?;
     }
-    Ok(())
+    match failures.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(Exit::Failed, failures.join("; "))),
+    }
+}
+
+/// Names a proof by what it proves: a double signature of the same two headers may have been exported before.
+fn file_name(channel: &ChannelName, proof: &Proof) -> String {
+    let id = proof.equivocation.id().to_string();
+    let fork = if proof.is_fork() { "-fork" } else { "" };
+    format!("{channel}-{}-{}{fork}.evidence", proof.verdict.number(), &id[..8])
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
