@@ -175,10 +175,12 @@ impl Administration for PeerDirectory {
 
     async fn lift_halt(&self, channel: ChannelId) -> Result<bool, AdminError> {
         let core = self.node.core();
-        let kept = core.evidence(channel).await.map_err(|_| AdminError::Stopping)?;
-        let was_halted = kept.ok_or(AdminError::NotJoined(channel))?.halted_at().is_some();
+        let before = core.evidence(channel).await.map_err(|_| AdminError::Stopping)?;
+        let was_halted = before.ok_or(AdminError::NotJoined(channel))?.halted_at().is_some();
         core.command(Command::LiftHalt { channel }).await.map_err(|_| AdminError::Stopping)?;
-        Ok(was_halted)
+        // A fork above the newest block stops nothing yet, so there is nothing to lift.
+        let after = core.evidence(channel).await.map_err(|_| AdminError::Stopping)?;
+        Ok(was_halted && after.is_some_and(|kept| kept.halted_at().is_none()))
     }
 
     async fn health(&self) -> proto::HealthReply {

@@ -292,7 +292,7 @@ impl Channel {
         match input {
             Input::Start => self.handle_start(step),
             // What every step ends with looks at the neighbours.
-            Input::NeighbourReady(_) | Input::StateChanged(_) => {}
+            Input::NeighbourReady(member) | Input::StateChanged(member) => self.show_halt(step, member),
             Input::NeighbourGone(member) => self.handle_gone(step, member),
             Input::Message { from, message } => self.on_message(step, from, message),
             Input::FormerAsks { from, message } => self.on_former(step, from, message),

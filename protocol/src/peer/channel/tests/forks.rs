@@ -227,3 +227,42 @@ fn a_commit_that_fails_during_a_stop_is_what_the_channel_stands_still_for() {
     let failure = net.nodes[0].channel.failure().map(str::to_owned);
     assert!(failure.is_some_and(|it| it.contains("could not be stored")));
 }
+
+#[test]
+fn who_was_away_when_a_fork_was_found_is_shown_it_on_return() {
+    let mut net = Net::new(2);
+    net.make_blocks(4, 100);
+    net.preload(0, 4);
+    net.preload(1, 4);
+    net.disconnect(0, 1);
+    let [ghost, _] = net.add_ghosts();
+    show(&mut net, ghost, 3);
+    assert!(is_halted(&net) && !net.nodes[1].channel.is_stopped());
+
+    net.connect(1, 0);
+    net.run_for(Duration::from_secs(1));
+
+    assert!(net.nodes[1].channel.is_stopped());
+}
+
+#[test]
+fn a_neighbour_that_goes_on_is_shown_the_fork_again() {
+    let mut net = Net::new(2);
+    net.make_blocks(4, 100);
+    net.preload(0, 4);
+    net.preload(1, 3);
+    net.set_wire(|_, _, message| match message {
+        ChannelMessage::Evidence(_) => Fate::Drop,
+        _ => Fate::Pass,
+    });
+    let [ghost, _] = net.add_ghosts();
+    show(&mut net, ghost, 3);
+    assert!(is_halted(&net) && !net.nodes[1].channel.is_stopped());
+    net.set_wire(|_, _, _| Fate::Pass);
+
+    net.run_until_height(&[1], 5, Duration::from_secs(10));
+    net.tell_claims();
+    net.run_for(Duration::from_secs(1));
+
+    assert!(net.nodes[1].channel.is_stopped(), "its claim has changed");
+}
