@@ -58,9 +58,9 @@ impl Proof {
 }
 
 impl Kept {
-    /// Keeps a proof; a fork that must stop the channel stops it until it is lifted. `false` when it is known,
+    /// Keeps a proof; a fork that must stop the channel does so until it is lifted. `false` when it is known,
     /// accuses only those of whom enough is known already, or matters less than all that are kept: then the
-    /// channel stands still for a lower fork. A fork takes the place of a double signature of the same two
+    /// channel stands still for one as low. A fork takes the place of a double signature of the same two
     /// headers, which anybody can make of it by leaving signatures out.
     pub fn insert(&mut self, proof: Proof, must_stop: bool) -> bool {
         let id = proof.equivocation.id();

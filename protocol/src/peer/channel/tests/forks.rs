@@ -1,4 +1,4 @@
-//! Two certified headers of one number, shown in parts and whole, and what is left behind when a stop is lifted.
+//! Two certified headers of one number, shown in parts and whole, and what a lifted stop leaves behind.
 
 use super::*;
 use crate::channel::UpdateError;
