@@ -217,8 +217,8 @@ impl State {
         }
     }
 
-    /// Local health: the more of my partners beyond one half have been quiet for three intervals, the longer I
-    /// wait, at most twice as long. Then the fault is likely mine. Of the living two ticks may be missed.
+    /// Local health: the more of my partners beyond one half have been quiet for three intervals, the longer
+    /// I wait, at most twice as long. Then the fault is likely mine. Of the living two ticks may be missed.
     fn stretch(&self, threshold: Duration, awake: Duration, context: &Context<'_>) -> Duration {
         let quiet_after = self.config.alive_interval.saturating_mul(3);
         let partners = self.members.alive().filter(|(member, _)| context.sessions.contains_key(member));

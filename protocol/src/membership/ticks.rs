@@ -194,8 +194,8 @@ impl Passing {
         self.fresh.insert(member, from);
     }
 
-    /// Whether to ask who showed an unknown tick about it now. Beyond the bound nothing is asked for a moment:
-    /// whose alive is missed for that is asked for when its ticks are missed.
+    /// Whether to ask who showed an unknown tick about it now. Beyond the bound nothing is asked for a
+    /// moment: whose alive is missed for that is asked for when its ticks are missed.
     fn may_ask(&mut self, now: Monotonic, tick: Tick, from: MemberId) -> bool {
         self.asked.may_ask(now, tick, from)
     }

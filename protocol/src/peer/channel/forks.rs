@@ -139,8 +139,9 @@ impl Channel {
         }
     }
 
-    /// Shows a neighbour the fork that the channel stands still for. One that was away when it was found, that
-    /// did not know the config then or that goes on is shown it again; where it is known it costs a look-up.
+    /// Shows a neighbour the fork that the channel stands still for. One that was away when it was found,
+    /// that did not know the config then or that goes on is shown it again; where it is known it costs a
+    /// look-up.
     pub(super) fn show_halt(&mut self, step: &mut Step<'_>, member: MemberId) {
         let Some(proof) = self.forks.kept.stopping() else {
             return;
