@@ -15,7 +15,7 @@ pub const PROOFS_PER_ORDERER_MAX: usize = 4;
 /// Proofs kept of one channel: a fork between certificates that no orderer shares accuses none. A guess.
 pub const PROOFS_MAX: usize = 64;
 
-/// Proofs of one channel, by their ids. At the bound a fork displaces what matters less, see [`Weight`].
+/// Proofs of one channel, by their ids. At the bound a fork displaces what matters less, see `Weight`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     proofs: BTreeMap<Digest, Proof>,

@@ -34,7 +34,7 @@ pub struct Alive {
 pub struct TickChain {
     /// What the first tick hashes to.
     pub end: Tick,
-    /// How many ticks there are, 1 to [`LINKS_MAX`].
+    /// How many ticks there are, 1 to [`crate::wire::LINKS_MAX`].
     pub links: u32,
     /// The time from one to the next.
     pub interval_millis: u32,
