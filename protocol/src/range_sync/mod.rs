@@ -7,8 +7,10 @@
 //! - Asked are members whose claim reaches the number, at random, those that failed me last. A claim is a
 //!   reason to ask and proves nothing. Who does not answer, lacks what it claims or answers falsely is left
 //!   alone for a time that doubles with each failure.
-//! - An answer that ends in a header whose config is not in force yet, or that brings nothing, is given as
-//!   long as an answer may take; then it is asked for again, of its giver last.
+//! - Only its answer closes a question: whatever else its member sends meanwhile, it lapses without one.
+//! - An answer of which something is not proven, such as headers whose config is not in force yet, is given as
+//!   long as an answer may take. Then its first missing header is asked for alone, of its giver last.
+//! - Who answers with less than was asked and than it claims is asked last, too.
 //!
 //! Limits: one question open; one claim and one failure count per neighbour.
 //!
@@ -53,8 +55,13 @@ pub enum Input {
         number: BlockNumber,
     },
     /// The answer to the open question came and is being verified.
-    Answered(MemberId),
-    /// The answer's headers are proven.
+    Answered {
+        /// Who gave it.
+        by: MemberId,
+        /// The last number in it.
+        through: BlockNumber,
+    },
+    /// Headers of a member are proven, or there was nothing new in its answer.
     Proven(MemberId),
     /// The answer was false, or the member lacks what it claims.
     Failed(MemberId),
@@ -73,8 +80,6 @@ pub struct Context<'a> {
     pub next_proven: Option<BlockNumber>,
     /// The last number that the window has room for.
     pub window_end: BlockNumber,
-    /// Whether the first missing header is here as an answer and waits for its config.
-    pub is_waiting: bool,
 }
 
 /// The header questions of one channel's catching up.
@@ -92,6 +97,8 @@ pub struct State {
     recheck_at: Option<Monotonic>,
     question: Option<Question>,
     rest: Option<Rest>,
+    /// The number that the last answer left missing all its time.
+    rested: Option<BlockNumber>,
     questions: Vec<(MemberId, WantHeaders)>,
 }
 
@@ -99,6 +106,9 @@ pub struct State {
 struct Question {
     member: MemberId,
     first: BlockNumber,
+    last: BlockNumber,
+    /// The last number of its answer, once that has come.
+    answered: Option<BlockNumber>,
     due: Monotonic,
 }
 
@@ -113,8 +123,9 @@ struct Rest {
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
-    /// Answers that were given their time and left the first number missing. Honest ones do so while a config
-    /// block below them is on its way: a reason to ask others first, and none to leave its giver alone.
+    /// Answers that were given their time and left the first number missing, or were shorter than they could
+    /// be. Honest ones do so while a config block below them is on its way: a reason to ask others first, and
+    /// none to leave its giver alone.
     fruitless: u32,
     shunned_until: Monotonic,
 }
@@ -150,6 +161,7 @@ impl State {
             recheck_at: None,
             question: None,
             rest: None,
+            rested: None,
             questions: Vec::new(),
         }
     }
@@ -159,7 +171,7 @@ impl State {
         match input {
             Input::Check => {}
             Input::Claimed { by, number } => self.on_claimed(by, number, context),
-            Input::Answered(member) => self.on_answered(now.monotonic, member),
+            Input::Answered { by, through } => self.on_answered(now.monotonic, by, through),
             Input::Proven(member) => self.on_proven(now.monotonic, member, context),
             Input::Failed(member) => self.on_failed(now.monotonic, member),
             Input::NeighbourGone(member) => self.forget(member),
@@ -190,25 +202,36 @@ impl State {
         }
     }
 
-    fn on_answered(&mut self, now: Monotonic, member: MemberId) {
+    fn on_answered(&mut self, now: Monotonic, member: MemberId, through: BlockNumber) {
         if let Some(question) = self.question.as_mut().filter(|it| it.member == member) {
+            question.answered = Some(through);
             question.due = now.saturating_add(self.config.question_timeout);
         }
     }
 
+    /// Headers that came unasked are no answer: who trickles them would never be found silent.
     fn on_proven(&mut self, now: Monotonic, member: MemberId, context: &Context<'_>) {
-        let Some(question) = self.question.take_if(|it| it.member == member) else {
+        let is_answered = |it: &mut Question| it.member == member && it.answered.is_some();
+        let Some(Question { last, answered: Some(through), .. }) = self.question.take_if(is_answered) else {
             return;
         };
         self.is_catching_up = true;
         let first = context.first_missing;
-        if first > question.first {
-            self.failures.remove(&member);
-        }
-        if first <= question.first || context.is_waiting {
+        let its = context.neighbours.iter().find(|it| it.member == member);
+        let claim = its.and_then(|it| self.claim(it)).unwrap_or(last);
+        if first <= through {
             let until = now.saturating_add(self.config.question_timeout);
             self.rest = Some(Rest { by: member, first, until });
+        } else if through >= last.min(claim) {
+            self.failures.remove(&member);
+        } else {
+            self.count_fruitless(now, member);
         }
+    }
+
+    fn count_fruitless(&mut self, now: Monotonic, member: MemberId) {
+        let failures = self.failures.entry(member).or_insert(Failures::none(now));
+        failures.fruitless = failures.fruitless.saturating_add(1);
     }
 
     fn on_failed(&mut self, now: Monotonic, member: MemberId) {
@@ -232,14 +255,11 @@ impl State {
     fn check(&mut self, now: Monotonic, context: &Context<'_>) {
         self.recheck_at = None;
         if let Some(question) = &self.question {
-            if question.first < context.first_missing {
-                self.question = None;
-            } else if question.due > now {
+            if question.due > now {
                 self.recheck_at = Some(question.due);
                 return;
-            } else {
-                self.on_failed(now, question.member);
             }
+            self.on_failed(now, question.member);
         }
         match self.last_wanted(context) {
             Some(_) if self.is_resting(now, context.first_missing) => {}
@@ -260,8 +280,8 @@ impl State {
             return true;
         }
         self.rest = None;
-        let failures = self.failures.entry(rest.by).or_insert(Failures::none(now));
-        failures.fruitless = failures.fruitless.saturating_add(1);
+        self.rested = Some(rest.first);
+        self.count_fruitless(now, rest.by);
         false
     }
 
@@ -296,9 +316,12 @@ impl State {
             self.recheck_at = shunned.filter(|until| *until > now).min();
             return;
         };
-        let count = u32::try_from(count).unwrap_or(u32::MAX).min(self.config.segment_headers);
+        // What was answered and may yet be of use is not all asked for again: copies of it would pile up.
+        let count_max = if self.rested == Some(first) { 1 } else { self.config.segment_headers };
+        let count = u32::try_from(count).unwrap_or(u32::MAX).min(count_max);
+        let last = first.saturating_add(u64::from(count.saturating_sub(1)));
         let due = now.saturating_add(self.config.question_timeout);
-        self.question = Some(Question { member, first, due });
+        self.question = Some(Question { member, first, last, answered: None, due });
         self.questions.push((member, WantHeaders { first, count }));
         self.recheck_at = Some(due);
     }

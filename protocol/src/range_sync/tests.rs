@@ -14,7 +14,6 @@ struct Bench {
     first_missing: u64,
     next_proven: Option<u64>,
     window_end: u64,
-    is_waiting: bool,
 }
 
 fn member(index: usize) -> MemberId {
@@ -39,7 +38,6 @@ impl Bench {
             first_missing: 1,
             next_proven: None,
             window_end: 1024,
-            is_waiting: false,
         }
     }
 
@@ -51,11 +49,17 @@ impl Bench {
             first_missing: BlockNumber::new(self.first_missing),
             next_proven: self.next_proven.map(BlockNumber::new),
             window_end: BlockNumber::new(self.window_end),
-            is_waiting: self.is_waiting,
         };
         self.state.handle(now, input, &context);
         let questions = self.state.take_questions();
         questions.into_iter().map(|(member, want)| (member, want.first.as_u64(), want.count)).collect()
+    }
+
+    /// A member's answer comes and is judged: it leaves this number missing.
+    fn answer(&mut self, by: MemberId, through: u64, first_missing: u64) -> Vec<(MemberId, u64, u32)> {
+        assert_eq!(self.handle(Input::Answered { by, through: BlockNumber::new(through) }), []);
+        self.first_missing = first_missing;
+        self.handle(Input::Proven(by))
     }
 
     /// Waits until the state wants to look again, and lets it.
@@ -80,12 +84,9 @@ fn far_behind_is_asked_at_once_in_bounded_segments_upward() {
     assert_eq!(bench.handle(Input::Check), [(member(0), 1, 256)]);
 
     for (next, count) in [(257, 256), (513, 88)] {
-        assert_eq!(bench.handle(Input::Answered(member(0))), []);
-        bench.first_missing = next;
-        assert_eq!(bench.handle(Input::Proven(member(0))), [(member(0), next, count)]);
+        assert_eq!(bench.answer(member(0), next - 1, next), [(member(0), next, count)]);
     }
-    bench.first_missing = 601;
-    assert_eq!(bench.handle(Input::Proven(member(0))), []);
+    assert_eq!(bench.answer(member(0), 600, 601), []);
     assert_eq!(bench.state.next_due(), None);
 }
 
@@ -96,8 +97,7 @@ fn the_window_bounds_what_is_asked() {
 
     assert_eq!(bench.handle(Input::Check), [(member(0), 1, 100)]);
 
-    bench.first_missing = 101;
-    assert_eq!(bench.handle(Input::Proven(member(0))), [], "the window is full");
+    assert_eq!(bench.answer(member(0), 100, 101), [], "the window is full");
 }
 
 #[test]
@@ -180,8 +180,7 @@ fn who_has_pruned_the_blocks_is_not_asked() {
     for _ in 0..5 {
         let asked = bench.handle(Input::Check);
         assert!(asked.iter().all(|(who, ..)| *who == member(1)), "{asked:?}");
-        bench.first_missing += 10;
-        bench.handle(Input::Proven(member(1)));
+        bench.answer(member(1), bench.first_missing + 9, bench.first_missing + 10);
     }
 }
 
@@ -190,7 +189,7 @@ fn an_answer_under_verification_is_not_asked_again() {
     let mut bench = Bench::new(&[1000]);
     bench.handle(Input::Check);
     bench.millis = 1900;
-    bench.handle(Input::Answered(member(0)));
+    bench.handle(Input::Answered { by: member(0), through: BlockNumber::new(256) });
 
     bench.millis = 3800;
 
@@ -202,7 +201,8 @@ fn answers_of_others_change_nothing() {
     let mut bench = Bench::new(&[1000, 0]);
     bench.handle(Input::Check);
 
-    for input in [Input::Answered(member(1)), Input::Proven(member(1)), Input::Failed(member(1))] {
+    let answered = Input::Answered { by: member(1), through: BlockNumber::new(256) };
+    for input in [answered, Input::Proven(member(1)), Input::Failed(member(1))] {
         assert_eq!(bench.handle(input), []);
     }
 
@@ -213,28 +213,69 @@ fn answers_of_others_change_nothing() {
 fn an_answer_that_waits_for_its_config_is_asked_for_again_after_a_time_and_of_others_first() {
     let mut bench = Bench::new(&[601, 601, 601]);
     let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
-    bench.handle(Input::Answered(first));
-    (bench.first_missing, bench.is_waiting) = (100, true);
 
-    assert_eq!(bench.handle(Input::Proven(first)), [], "it is given time");
+    assert_eq!(bench.answer(first, 256, 100), [], "it is given time");
     bench.millis = 1_999;
     assert_eq!(bench.handle(Input::Check), []);
-    let [(second, from, _)] = bench.wait()[..] else { panic!("one question") };
+    let asked = bench.wait();
+    let [(second, 100, 1)] = asked[..] else { panic!("the first missing one alone: {asked:?}") };
 
-    assert_eq!((bench.millis, from), (2_000, 100));
+    assert_eq!(bench.millis, 2_000);
     assert_ne!(second, first);
-    bench.is_waiting = false;
-    bench.first_missing = 200;
-    let [(third, ..)] = bench.handle(Input::Proven(second))[..] else { panic!("it goes on") };
+    let asked = bench.answer(second, 100, 101);
+    let [(third, 101, 256)] = asked[..] else { panic!("it goes on: {asked:?}") };
     assert_ne!(third, first);
 }
 
 #[test]
-fn what_somebody_else_says_to_wait_for_holds_up_no_question() {
+fn an_answer_that_comes_true_while_it_is_given_time_is_not_asked_for_again() {
     let mut bench = Bench::new(&[601]);
-    bench.is_waiting = true;
+    bench.handle(Input::Check);
+    assert_eq!(bench.answer(member(0), 256, 100), []);
 
+    bench.first_missing = 257;
+
+    assert_eq!(bench.handle(Input::Check), [(member(0), 257, 256)]);
+}
+
+/// A10
+#[test]
+fn who_trickles_headers_and_does_not_answer_is_found_silent() {
+    let mut bench = Bench::new(&[601, 601]);
+    let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
+
+    bench.millis = 1_900;
+    bench.first_missing = 2;
+    assert_eq!(bench.handle(Input::Proven(first)), []);
+    let [(second, 2, 256)] = bench.wait()[..] else { panic!("one question") };
+
+    assert_eq!(bench.millis, 2_000);
+    assert_ne!(second, first);
+    assert_eq!(bench.state.failures[&first].count, 1);
+}
+
+/// A10
+#[test]
+fn who_answers_with_less_than_it_could_is_asked_last() {
+    let mut bench = Bench::new(&[601, 601]);
+    let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
+
+    let [(second, 2, 256)] = bench.answer(first, 1, 2)[..] else { panic!("it goes on") };
+    let [(third, 258, 256)] = bench.answer(second, 257, 258)[..] else { panic!("it goes on") };
+
+    assert!(second != first && third == second);
+    assert_eq!(bench.state.failures.keys().collect::<Vec<_>>(), [&first]);
+}
+
+#[test]
+fn an_answer_up_to_its_givers_height_is_whole() {
+    let mut bench = Bench::new(&[20, 601]);
+    bench.neighbours[1].first_block = BlockNumber::new(20);
     assert_eq!(bench.handle(Input::Check), [(member(0), 1, 256)]);
+
+    assert_eq!(bench.answer(member(0), 19, 20), [(member(1), 20, 256)]);
+
+    assert!(bench.state.failures.is_empty());
 }
 
 #[test]
@@ -242,8 +283,8 @@ fn an_answer_that_brings_nothing_is_no_reason_to_ask_again_at_once() {
     let mut bench = Bench::new(&[601]);
     bench.handle(Input::Check);
 
-    assert_eq!(bench.handle(Input::Proven(member(0))), []);
-    assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+    assert_eq!(bench.answer(member(0), 256, 1), []);
+    assert_eq!(bench.wait(), [(member(0), 1, 1)]);
     assert_eq!(bench.millis, 2_000);
 }
 
@@ -251,7 +292,7 @@ fn an_answer_that_brings_nothing_is_no_reason_to_ask_again_at_once() {
 fn nothing_is_left_of_a_neighbour_that_is_gone_while_its_answer_is_given_time() {
     let mut bench = Bench::new(&[601, 601]);
     let [(first, ..)] = bench.handle(Input::Check)[..] else { panic!("one question") };
-    bench.handle(Input::Proven(first));
+    bench.answer(first, 256, 1);
 
     bench.neighbours.retain(|it| it.member != first);
     let [(second, ..)] = bench.handle(Input::NeighbourGone(first))[..] else { panic!("one question") };
@@ -265,13 +306,13 @@ fn answers_that_waited_for_a_config_make_no_later_lapse_worse() {
     let mut bench = Bench::new(&[601]);
     bench.handle(Input::Check);
     for _ in 0..10 {
-        assert_eq!(bench.handle(Input::Proven(member(0))), []);
-        assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+        assert_eq!(bench.answer(member(0), 256, 1), []);
+        assert_eq!(bench.wait(), [(member(0), 1, 1)]);
     }
 
     assert_eq!(bench.wait(), [], "the question lapses");
     let lapsed_at = bench.millis;
 
-    assert_eq!(bench.wait(), [(member(0), 1, 256)]);
+    assert_eq!(bench.wait(), [(member(0), 1, 1)]);
     assert_eq!(bench.millis - lapsed_at, 2_000);
 }

@@ -14,8 +14,6 @@ pub(super) struct Ahead {
     /// Of the member that is its source.
     pub(super) org: Option<OrgId>,
     pub(super) header: CertifiedHeader,
-    /// Whether it is the answer to a question of range sync; anybody can push one.
-    pub(super) is_answer: bool,
 }
 
 /// A header by number and hash.
@@ -94,19 +92,6 @@ impl Deferred {
         }
     }
 
-    /// This header has come as an answer, perhaps not for the first time.
-    pub(super) fn set_answer(&mut self, header: &CertifiedHeader) {
-        for held in self.entries.get_mut(&key(header)).into_iter().flatten() {
-            held.is_answer = true;
-        }
-    }
-
-    /// Whether a header of this number waits that was asked for.
-    pub(super) fn has_answer(&self, number: BlockNumber) -> bool {
-        let (first, last) = ((number, Digest::ZERO), (number.next(), Digest::ZERO));
-        self.entries.range(first..last).flat_map(|(_, copies)| copies).any(|held| held.is_answer)
-    }
-
     /// Takes out everything, lowest first.
     pub(super) fn take(&mut self) -> Vec<Ahead> {
         self.count = 0;
@@ -142,7 +127,6 @@ mod tests {
             source: Source::Peer(MemberId::from_digest(Digest::from_bytes([member; 32]))),
             org: Some(org(of_org)),
             header: block.header().certified().clone(),
-            is_answer: false,
         }
     }
 
@@ -195,18 +179,6 @@ mod tests {
         assert!(deferred.keep(pushed(1, 1, &blocks[2])).is_none());
         assert_eq!(numbers(&mut deferred), [1, 3]);
         assert!(deferred.by_source.is_empty());
-    }
-
-    #[test]
-    fn only_what_was_asked_for_is_an_answer() {
-        let blocks = Chain::new(1).extend(2);
-        let mut deferred = Deferred::new(4);
-        deferred.keep(pushed(1, 1, &blocks[0]));
-        assert!(!deferred.has_answer(BlockNumber::new(1)));
-
-        deferred.set_answer(blocks[0].header().certified());
-
-        assert!(deferred.has_answer(BlockNumber::new(1)) && !deferred.has_answer(BlockNumber::new(2)));
     }
 
     #[test]

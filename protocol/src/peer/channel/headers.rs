@@ -37,13 +37,13 @@ impl Channel {
             return step.refuse("headers", "answer_too_late", Some(from));
         }
         let is_history = self.range_sync.is_asked(from, first);
-        let is_any_new = self.prove(step, headers, Source::Peer(from), is_history);
         if is_history {
-            let input = match is_any_new {
-                true => range_sync::Input::Answered(from),
-                false => range_sync::Input::Proven(from),
-            };
-            self.with_range_sync(step, input);
+            let through = headers.last().map_or(first, |it| it.header.number());
+            self.with_range_sync(step, range_sync::Input::Answered { by: from, through });
+        }
+        let is_any_new = self.prove(step, headers, Source::Peer(from), is_history);
+        if is_history && !is_any_new {
+            self.with_range_sync(step, range_sync::Input::Proven(from));
         }
     }
 

@@ -47,7 +47,7 @@ impl Channel {
         if self.proving.admit(header.hash(), source, false) {
             self.proving.set_deferred(header.hash(), true);
             let org = step.neighbours.iter().find(|it| Some(it.member) == source.member()).map(|it| it.org);
-            let ahead = Ahead { source, org, header: header.clone(), is_answer };
+            let ahead = Ahead { source, org, header: header.clone() };
             if let Some(no_room) = self.deferred.keep(ahead) {
                 self.proving.withdraw(no_room.header.hash(), no_room.source);
                 if let Source::Orderer(source) = no_room.source {
@@ -57,7 +57,6 @@ impl Channel {
             }
         }
         if is_answer {
-            self.deferred.set_answer(header);
             self.proving.set_asked(header.hash());
         }
         true

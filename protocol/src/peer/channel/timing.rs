@@ -115,7 +115,6 @@ impl Channel {
             first_missing: linked.next(),
             next_proven: self.window.next_proven(linked),
             window_end: self.window.end(),
-            is_waiting: self.deferred.has_answer(linked.next()),
         };
         self.range_sync.handle(step.now, input, &context);
         let questions = self.range_sync.take_questions();

@@ -186,3 +186,25 @@ fn who_went_and_came_back_empty_is_not_taken_for_a_holder() {
     assert_eq!(net.nodes[0].sent_to(holder, "want_body").len(), 1);
     assert_eq!(net.nodes[0].sent_to(emptied, "want_body").len(), 0);
 }
+
+/// A10
+#[test]
+fn a_claimant_that_pushes_one_header_now_and_then_holds_up_catching_up_once() {
+    let mut net = Net::new(2);
+    net.make_blocks(600, 100);
+    net.disconnect(0, 1);
+    net.preload(1, 600);
+    let liar = net.add_ghost(0, 9, 601);
+    net.run_for(Duration::from_millis(1_900));
+    assert_eq!(net.nodes[0].sent_to(liar, "want_headers").len(), 1, "the liar was asked");
+
+    net.connect(0, 1);
+    let header = net.truth[1].header().certified().clone();
+    let push = Push { header, relay_set: Digest::ZERO, children: Vec::new() };
+    net.say(liar, 0, ChannelMessage::Push(push));
+    net.run_for(Duration::from_secs(2));
+
+    assert_eq!(net.nodes[0].channel.proven_height().as_u64(), 601);
+    assert_eq!(net.nodes[0].sent_to(liar, "want_headers").len(), 1);
+    net.assert_no_offences();
+}

@@ -419,3 +419,21 @@ fn a_fed_block_whose_copy_had_no_room_to_wait_comes_again_and_its_orderer_is_not
     let requests = net.nodes[0].feed_requests.len();
     assert!(requests < 10, "{requests} requests while there was no room");
 }
+
+#[test]
+fn what_waits_for_a_slow_config_block_is_asked_for_again_one_header_at_a_time() {
+    let (mut net, _) = with_an_update_in_block_two(Settings::default());
+    let holders = [7, 8].map(|name| net.add_ghost(0, name, 5));
+    net.run_for(Duration::from_secs(1));
+    let is_asked = |it: &MemberId| !net.nodes[0].sent_to(*it, "want_headers").is_empty();
+    let (asked, others): (Vec<_>, Vec<_>) = holders.into_iter().partition(is_asked);
+    assert_eq!((asked.len(), others.len()), (1, 1));
+
+    let headers = net.truth[1..].iter().map(|block| block.header().certified().clone()).collect();
+    net.say(asked[0], 0, ChannelMessage::Headers { first: BlockNumber::new(1), headers });
+    net.run_for(Duration::from_secs(2) + MOMENT);
+
+    let again = ChannelMessage::WantHeaders(WantHeaders { first: BlockNumber::new(3), count: 1 });
+    assert_eq!(net.nodes[0].sent_to(others[0], "want_headers"), [&again]);
+    assert_eq!(net.nodes[0].sent_to(asked[0], "want_headers").len(), 1);
+}
