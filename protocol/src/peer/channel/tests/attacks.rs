@@ -1,5 +1,6 @@
 //! One liar per attack: what honest peers deliver, whom they blame, and whom they do not.
 
+use super::messages::push_of;
 use super::*;
 use crate::ledger::{BlockError, BodyBuilder, CertifiedHeader, Header, QuorumCertificate};
 use crate::offence::Offence;
@@ -9,10 +10,6 @@ use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, Tip, WantBody, WantHea
 use bytes::Bytes;
 use ledgercast_crypto::{Digest, SecretKey};
 use std::time::Duration;
-
-fn push_of(header: CertifiedHeader) -> ChannelMessage {
-    ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() })
-}
 
 fn frame(header_hash: Digest, body: &[u8]) -> ChannelMessage {
     ChannelMessage::BodyFrame { header_hash, index: 0, payload: Bytes::copy_from_slice(body) }

@@ -1,32 +1,14 @@
 //! Every bound, and what happens at it.
 
+use super::messages::{frames, push};
 use super::*;
 use crate::peer::channel::proving::FRAME_OVERHEAD_BYTES;
 use crate::types::{BlockNumber, MemberId};
-use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, Tip, WantBody, WantHeaders};
-use bytes::Bytes;
-use ledgercast_crypto::Digest;
+use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Tip, WantBody, WantHeaders};
 use std::time::Duration;
 
 /// What a full frame counts as.
 const STASHED_FRAME_BYTES: usize = BODY_FRAME_BYTES + FRAME_OVERHEAD_BYTES;
-
-fn push(net: &Net, number: usize) -> ChannelMessage {
-    let header = net.truth[number].header().certified().clone();
-    ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() })
-}
-
-fn frames(net: &Net, number: usize) -> Vec<ChannelMessage> {
-    let body = net.truth[number].body().bytes();
-    let header_hash = net.truth[number].header().hash();
-    let chunks = body.chunks(BODY_FRAME_BYTES).enumerate();
-    chunks
-        .map(|(index, chunk)| {
-            let payload = Bytes::copy_from_slice(chunk);
-            ChannelMessage::BodyFrame { header_hash, index: index as u32, payload }
-        })
-        .collect()
-}
 
 #[test]
 fn the_arena_takes_no_more_bodies_than_it_has_room_for() {

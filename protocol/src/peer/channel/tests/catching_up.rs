@@ -1,10 +1,10 @@
 //! Late peers, gaps, and two sources at once.
 
+use super::messages::{frames, push};
 use super::*;
 use crate::event::Route;
 use crate::types::BlockNumber;
-use crate::wire::{ChannelMessage, Push};
-use ledgercast_crypto::Digest;
+use crate::wire::ChannelMessage;
 use std::time::Duration;
 
 /// D3
@@ -49,32 +49,25 @@ fn a_gap_holds_the_ledger_until_it_is_filled_and_far_blocks_are_refused() {
     let mut net = Net::with(1, 1, settings);
     net.make_blocks(200, 100);
     let ghost = net.add_ghost(0, 50, 0);
-    let push = |net: &mut Net, number: usize| {
-        let block = net.truth[number].clone();
-        let header = block.header().certified().clone();
-        let opening = Push { header, relay_set: Digest::ZERO, children: Vec::new() };
-        net.say(ghost, 0, ChannelMessage::Push(opening));
-        let payload = block.body().bytes().clone();
-        net.say(
-            ghost,
-            0,
-            ChannelMessage::BodyFrame { header_hash: block.header().hash(), index: 0, payload },
-        );
+    let push_whole = |net: &mut Net, number: usize| {
+        let messages: Vec<ChannelMessage> =
+            std::iter::once(push(net, number)).chain(frames(net, number)).collect();
+        messages.into_iter().for_each(|message| net.say(ghost, 0, message));
         net.run_for(Duration::from_millis(1));
     };
 
-    (1..=4).for_each(|number| push(&mut net, number));
-    (10..=200).for_each(|number| push(&mut net, number));
+    (1..=4).for_each(|number| push_whole(&mut net, number));
+    (10..=200).for_each(|number| push_whole(&mut net, number));
 
     assert_eq!(net.height(0), 5);
     assert_eq!(net.nodes[0].channel.proven_height().as_u64(), 4 + 100 + 1);
     assert!(net.nodes[0].refusals().contains("beyond_window"));
 
-    (5..=9).for_each(|number| push(&mut net, number));
+    (5..=9).for_each(|number| push_whole(&mut net, number));
     net.run_for(Duration::from_millis(100));
     assert_eq!(net.height(0), 105);
 
-    (105..=200).for_each(|number| push(&mut net, number));
+    (105..=200).for_each(|number| push_whole(&mut net, number));
     net.run_for(Duration::from_millis(100));
     assert_eq!(net.height(0), 201);
     net.assert_no_offences();
@@ -173,8 +166,7 @@ fn who_went_and_came_back_empty_is_not_taken_for_a_holder() {
     net.make_blocks(1, 100);
     let [emptied, holder] = [50, 51].map(|name| net.add_ghost(0, name, 0));
     let tip = crate::wire::Tip { number: BlockNumber::new(1), header_hash: net.truth[1].header().hash() };
-    let header = net.truth[1].header().certified().clone();
-    net.say(emptied, 0, ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() }));
+    net.say(emptied, 0, push(&net, 1));
     net.run_for(Duration::from_millis(1));
     net.say(emptied, 0, ChannelMessage::Complete(tip));
 

@@ -1,28 +1,23 @@
 //! Two certified headers of one number, shown in parts and whole, and what a lifted stop leaves behind.
 
+use super::messages::{MOMENT, certified, push_block, push_header};
 use super::*;
 use crate::channel::UpdateError;
 use crate::event::Event;
 use crate::evidence::{Equivocation, Proof, Verdict};
 use crate::job;
-use crate::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
+use crate::ledger::{CertifiedHeader, HeaderFields};
 use crate::peer::channel::Input;
 use crate::types::{BlockNumber, MemberId, SourceId};
-use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push};
+use crate::wire::ChannelMessage;
 use bytes::Bytes;
 use ledgercast_crypto::Digest;
 use std::time::Duration;
 
-/// Longer than any proof, shorter than any question's patience.
-const MOMENT: Duration = Duration::from_millis(10);
-
 /// A certified header beside the true one of this number.
 fn rival(net: &Net, number: usize) -> CertifiedHeader {
-    let fields = net.truth[number].header().header().fields().clone();
-    let header = Header::new(HeaderFields { body_root: Digest::of(b"of another branch"), ..fields });
-    let (channel, orderer) = (net.chain.channel(), net.chain.orderer());
-    let certificate = Some(QuorumCertificate::sign(channel, header.hash(), 0, orderer));
-    CertifiedHeader { header, certificate }
+    let body_root = Digest::of(b"of another branch");
+    certified(net, number, |fields| HeaderFields { body_root, ..fields })
 }
 
 fn fork(net: &Net, number: usize) -> Equivocation {
@@ -33,21 +28,6 @@ fn fork(net: &Net, number: usize) -> Equivocation {
 fn show(net: &mut Net, from: MemberId, number: usize) {
     let shown = ChannelMessage::Evidence(Box::new(fork(net, number)));
     net.say(from, 0, shown);
-    net.run_for(MOMENT);
-}
-
-fn push_header(net: &mut Net, ghost: MemberId, number: usize) {
-    let header = net.truth[number].header().certified().clone();
-    net.say(ghost, 0, ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() }));
-}
-
-fn push_block(net: &mut Net, ghost: MemberId, number: usize) {
-    push_header(net, ghost, number);
-    let block = net.truth[number].clone();
-    for (index, chunk) in (0..).zip(block.body().bytes().chunks(BODY_FRAME_BYTES)) {
-        let payload = Bytes::copy_from_slice(chunk);
-        net.say(ghost, 0, ChannelMessage::BodyFrame { header_hash: block.header().hash(), index, payload });
-    }
     net.run_for(MOMENT);
 }
 

@@ -6,6 +6,7 @@ mod catching_up;
 mod dissemination;
 mod feeding;
 mod forks;
+mod messages;
 mod network;
 mod reconfiguring;
 mod repairing;

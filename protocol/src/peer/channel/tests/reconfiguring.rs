@@ -1,48 +1,18 @@
 //! Config blocks in the window: what waits for them, what they make worthless, what they end.
 
+use super::messages::{MOMENT, certified, push_block, push_header, push_of};
 use super::network::member;
 use super::*;
 use crate::event::{Event, FeedChange};
-use crate::ledger::{CertifiedHeader, Header, HeaderFields, QuorumCertificate};
+use crate::ledger::{CertifiedHeader, HeaderFields};
 use crate::peer::channel::Input;
 use crate::types::{BlockNumber, MemberId};
-use crate::wire::{BODY_FRAME_BYTES, ChannelMessage, Push, WantHeaders};
-use bytes::Bytes;
-use ledgercast_crypto::Digest;
+use crate::wire::{ChannelMessage, WantHeaders};
 use std::time::Duration;
-
-/// Longer than any proof, shorter than any question's patience.
-const MOMENT: Duration = Duration::from_millis(10);
-
-fn push(header: CertifiedHeader) -> ChannelMessage {
-    ChannelMessage::Push(Push { header, relay_set: Digest::ZERO, children: Vec::new() })
-}
-
-/// A ghost pushes the header of a true block.
-fn push_header(net: &mut Net, ghost: MemberId, number: usize) {
-    let header = net.truth[number].header().certified().clone();
-    net.say(ghost, 0, push(header));
-    net.run_for(MOMENT);
-}
-
-/// A ghost pushes a true block.
-fn push_block(net: &mut Net, ghost: MemberId, number: usize) {
-    push_header(net, ghost, number);
-    let block = net.truth[number].clone();
-    for (index, chunk) in (0..).zip(block.body().bytes().chunks(BODY_FRAME_BYTES)) {
-        let payload = Bytes::copy_from_slice(chunk);
-        net.say(ghost, 0, ChannelMessage::BodyFrame { header_hash: block.header().hash(), index, payload });
-    }
-    net.run_for(MOMENT);
-}
 
 /// The header of a true block under another config's number, certified by the true orderer.
 fn under_config(net: &Net, number: usize, config_number: u64) -> CertifiedHeader {
-    let fields = net.truth[number].header().header().fields().clone();
-    let header = Header::new(HeaderFields { config_number, ..fields });
-    let (channel, orderer) = (net.chain.channel(), net.chain.orderer());
-    let certificate = Some(QuorumCertificate::sign(channel, header.hash(), 0, orderer));
-    CertifiedHeader { header, certificate }
+    certified(net, number, |fields| HeaderFields { config_number, ..fields })
 }
 
 /// One true block, then one that renames the channel, then two under the new config.
@@ -88,7 +58,7 @@ fn a_false_copy_that_comes_first_keeps_no_true_header_of_a_later_config_out() {
     let mut false_copy = net.truth[3].header().certified().clone();
     false_copy.certificate = net.truth[1].header().certified().certificate.clone();
 
-    net.say(liar, 0, push(false_copy));
+    net.say(liar, 0, push_of(false_copy));
     net.run_for(MOMENT);
     for number in [3, 1, 2] {
         push_block(&mut net, honest, number);
@@ -101,7 +71,7 @@ fn a_false_copy_that_comes_first_keeps_no_true_header_of_a_later_config_out() {
 fn a_header_with_fewer_blocks_below_it_than_config_changes_is_refused() {
     let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
 
-    net.say(ghost, 0, push(under_config(&net, 1, 1)));
+    net.say(ghost, 0, push_of(under_config(&net, 1, 1)));
     net.run_for(MOMENT);
 
     assert!(net.nodes[0].refusals().contains("config_impossible"));
@@ -136,7 +106,7 @@ fn a_pushed_claim_of_a_next_config_holds_up_no_catching_up() {
 
     // Each is the first that is missing after a segment.
     for number in [257, 513] {
-        net.say(liar, 0, push(under_config(&net, number, 1)));
+        net.say(liar, 0, push_of(under_config(&net, number, 1)));
     }
     net.run_for(Duration::from_secs(1));
 
@@ -183,7 +153,7 @@ fn a_claim_of_a_next_config_that_cannot_come_true_any_more_is_refused_and_counte
     let mut net = Net::new(1);
     net.make_blocks(3, 100);
     let ghost = net.add_ghost(0, 9, 0);
-    net.say(ghost, 0, push(under_config(&net, 3, 1)));
+    net.say(ghost, 0, push_of(under_config(&net, 3, 1)));
 
     push_block(&mut net, ghost, 1);
     assert!(!net.nodes[0].refusals().contains("config_impossible"));
@@ -196,7 +166,7 @@ fn a_claim_of_a_next_config_that_cannot_come_true_any_more_is_refused_and_counte
 fn what_was_proven_above_a_config_block_under_the_config_before_it_is_dropped() {
     let (mut net, ghost) = with_an_update_in_block_two(Settings::default());
     let forged = under_config(&net, 3, 0);
-    net.say(ghost, 0, push(forged));
+    net.say(ghost, 0, push_of(forged));
     net.run_for(MOMENT);
     assert_eq!(net.nodes[0].jobs, 1, "it is right by the config in force");
 
@@ -310,7 +280,7 @@ fn frames_that_wait_for_a_config_leave_room_for_live_ones_and_go_with_their_send
     let liars = [7, 8].map(|name| net.add_ghost(0, name, 0));
     let invented = under_config(&net, 4, 1);
     for liar in liars {
-        net.say(liar, 0, push(invented.clone()));
+        net.say(liar, 0, push_of(invented.clone()));
         for index in 0..100 {
             let (header_hash, payload) = (invented.hash(), vec![7; 100].into());
             net.say(liar, 0, ChannelMessage::BodyFrame { header_hash, index, payload });
@@ -319,7 +289,7 @@ fn frames_that_wait_for_a_config_leave_room_for_live_ones_and_go_with_their_send
     assert_eq!(net.nodes[0].channel.payload_buffer_bytes(), 2 * 2 * 228);
 
     let block = net.truth[1].clone();
-    net.say(honest, 0, push(block.header().certified().clone()));
+    net.say(honest, 0, push_of(block.header().certified().clone()));
     let (header_hash, payload) = (block.header().hash(), block.body().bytes().clone());
     net.say(honest, 0, ChannelMessage::BodyFrame { header_hash, index: 0, payload });
     net.run_until_height(&[0], 2, Duration::from_millis(100));
@@ -369,7 +339,7 @@ fn what_waits_of_a_source_that_was_forgotten_takes_no_room() {
     push_header(&mut net, liar, 3);
     let mut false_header = net.truth[1].header().certified().clone();
     false_header.certificate = net.truth[2].header().certified().certificate.clone();
-    net.say(liar, 0, push(false_header));
+    net.say(liar, 0, push_of(false_header));
     net.run_for(MOMENT);
     assert_eq!(net.nodes[0].offences.len(), 1);
 
@@ -407,7 +377,7 @@ fn a_fed_block_whose_copy_had_no_room_to_wait_comes_again_and_its_orderer_is_not
     net.nodes[0].commit_takes = Duration::from_millis(100);
     let mut false_copy = net.truth[3].header().certified().clone();
     false_copy.certificate = net.truth[1].header().certified().certificate.clone();
-    net.say(liar, 0, push(false_copy));
+    net.say(liar, 0, push_of(false_copy));
     net.lead(0, true);
 
     net.order(4);
