@@ -220,7 +220,7 @@ fn a_peer_with_a_wrong_clock_suspects_its_own_and_evicts_nobody() -> Outcome {
     })?;
     assert_eq!(suspicions(&world, wrong), [true, false]);
     for node in nodes(0..12).into_iter().filter(|node| *node != wrong) {
-        assert_eq!(suspicions(&world, node), [], "{node} has the right time");
+        assert!(suspicions(&world, node).is_empty(), "{node} has the right time");
     }
     Ok(())
 }

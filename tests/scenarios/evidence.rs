@@ -32,17 +32,22 @@ fn header(world: &World, channel: &str, number: u64) -> CertifiedHeader {
     block.header().certified().clone()
 }
 
-/// A15, two certificates
-#[test]
-fn a_fork_stops_the_channel_everywhere_and_a_restart_keeps_the_stop() -> Outcome {
-    let (mut world, trade) = eight(130)?;
-    let all = nodes(0..8);
-
+/// All of [`eight`] stand still, as the orderers have certified two headers of the eighth block.
+fn halted_eight(seed: u64) -> Result<(World, ChannelId), Failure> {
+    let (mut world, trade) = eight(seed)?;
     world.set_source_fault(0, SourceFault::Equivocates(8))?;
     world.submit_every(trade, 20, 2_000, crate::millis(100));
     world.run_until("everybody stands still", seconds(30), |world| {
-        all.iter().all(|node| is_halted(world, *node, trade))
+        nodes(0..8).iter().all(|node| is_halted(world, *node, trade))
     })?;
+    Ok((world, trade))
+}
+
+/// A15, two certificates
+#[test]
+fn a_fork_stops_the_channel_everywhere_and_a_restart_keeps_the_stop() -> Outcome {
+    let (mut world, trade) = halted_eight(130)?;
+    let all = nodes(0..8);
     for node in &all {
         assert_eq!(count(&world, *node, |it| matches!(it, Event::ChannelHalted { .. })), 1, "{node}");
         let is_fork = |it: &Event| matches!(it, Event::EvidenceFound { kind: "fork", .. });
@@ -69,13 +74,8 @@ fn a_fork_stops_the_channel_everywhere_and_a_restart_keeps_the_stop() -> Outcome
 /// A15, the operators' word
 #[test]
 fn operators_that_lift_the_stop_let_the_channel_go_on() -> Outcome {
-    let (mut world, trade) = eight(131)?;
+    let (mut world, trade) = halted_eight(131)?;
     let all = nodes(0..8);
-    world.set_source_fault(0, SourceFault::Equivocates(8))?;
-    world.submit_every(trade, 20, 2_000, crate::millis(100));
-    world.run_until("everybody stands still", seconds(30), |world| {
-        all.iter().all(|node| is_halted(world, *node, trade))
-    })?;
     world.set_source_fault(0, SourceFault::None)?;
 
     for node in &all {

@@ -8,6 +8,7 @@ use ledgercast_protocol::Event;
 use ledgercast_protocol::types::{Incarnation, Lane, Mark, Sequence};
 use ledgercast_protocol::wire::{ChannelMessage, Message};
 use ledgercast_simulator::{NodeId, World};
+use ledgercast_tests::malformed::FRAMES;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -24,16 +25,8 @@ fn a_malformed_frame_ends_its_session_and_nothing_else() -> Outcome {
     world.submit(trade, 2, 500);
     world.run_until("five at the tip", seconds(20), |world| world.are_at_tip(&all, trade))?;
     let (liar, victim) = (NodeId(4), NodeId(1));
-    let garbage: [&[u8]; 6] = [
-        b"",
-        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-        &[0x52, 2, 0x0a, 0],
-        &[0x0a, 0xff, 0xff, 3],
-        &[8; 300],
-        &[0; 9],
-    ];
 
-    for (round, frame) in garbage.into_iter().enumerate() {
+    for (round, frame) in FRAMES.into_iter().enumerate() {
         let lane = [Lane::Control, Lane::Data, Lane::Pull][round % 3];
         assert!(world.inject_frame(liar, victim, lane, Bytes::copy_from_slice(frame)), "they are connected");
         world.run_for(millis(50))?;

@@ -9,6 +9,7 @@ pub mod client;
 pub mod cluster;
 pub mod events;
 pub mod load;
+pub mod malformed;
 pub mod operations;
 pub mod process;
 pub mod proxy;

@@ -9,7 +9,7 @@ use ledgercast_crypto::Digest;
 use ledgercast_protocol::Event;
 use ledgercast_protocol::ledger::{BlockError, QuorumCertificateError};
 use ledgercast_protocol::offence::Offence;
-use ledgercast_protocol::types::{BlockNumber, Lane};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Lane};
 use ledgercast_protocol::wire::{ChannelMessage, Message};
 use ledgercast_simulator::liars::{AlteredBodies, AlteredHeaders, BodyAlteration, HeaderAlteration};
 use ledgercast_simulator::{Failure, NodeId, World};
@@ -63,6 +63,24 @@ fn offences(world: &World, accuser: NodeId) -> Vec<(NodeId, Offence)> {
     offences
 }
 
+/// The liar sends a piece of a body; what comes of it has come after this.
+fn send_body(
+    world: &mut World,
+    channel: ChannelId,
+    header_hash: Digest,
+    (index, payload): (u32, Bytes),
+) -> Outcome {
+    let body = ChannelMessage::BodyFrame { header_hash, index, payload };
+    world.inject_frame(LIAR, VICTIM, Lane::Data, Message::Channel(channel, body).encode());
+    world.run_for(seconds(5))
+}
+
+/// The true block arrives after all.
+fn all_go_on(world: &mut World, channel: ChannelId) -> Outcome {
+    world.release_certified(channel);
+    world.run_until("all go on", seconds(10), |world| world.are_at_tip(&nodes(0..4), channel))
+}
+
 /// A9, headers
 #[test]
 fn a_header_altered_in_any_field_is_refused_by_name_and_passed_on_by_nobody() -> Outcome {
@@ -74,10 +92,7 @@ fn a_header_altered_in_any_field_is_refused_by_name_and_passed_on_by_nobody() ->
         forbid(&mut world, altered.header.bytes().clone());
 
         push_header(&mut world, (LIAR, VICTIM), trade, altered.clone());
-        let payload = block.body().bytes().clone();
-        let body = ChannelMessage::BodyFrame { header_hash: altered.hash(), index: 0, payload };
-        world.inject_frame(LIAR, VICTIM, Lane::Data, Message::Channel(trade, body).encode());
-        world.run_for(seconds(5))?;
+        send_body(&mut world, trade, altered.hash(), (0, block.body().bytes().clone()))?;
 
         let offences = offences(&world, VICTIM);
         match (alteration, &offences[..]) {
@@ -88,8 +103,7 @@ fn a_header_altered_in_any_field_is_refused_by_name_and_passed_on_by_nobody() ->
             _ => panic!("{alteration:?}: {offences:?}"),
         }
         assert_eq!(world.height(VICTIM, trade), 3, "{alteration:?} is not delivered");
-        world.release_certified(trade);
-        world.run_until("all go on", seconds(10), |world| world.are_at_tip(&nodes(0..4), trade))?;
+        all_go_on(&mut world, trade)?;
     }
     Ok(())
 }
@@ -106,9 +120,7 @@ fn a_body_altered_in_any_way_is_refused_by_name_and_passed_on_by_nobody() -> Out
         forbid_body_frame(&mut world, index, payload.clone());
 
         push_header(&mut world, (LIAR, VICTIM), trade, block.header().certified().clone());
-        let body = ChannelMessage::BodyFrame { header_hash: hash, index, payload };
-        world.inject_frame(LIAR, VICTIM, Lane::Data, Message::Channel(trade, body).encode());
-        world.run_for(seconds(5))?;
+        send_body(&mut world, trade, hash, (index, payload))?;
 
         let offences = offences(&world, VICTIM);
         let [(LIAR, Offence::FalseBody(error))] = &offences[..] else {
@@ -121,8 +133,7 @@ fn a_body_altered_in_any_way_is_refused_by_name_and_passed_on_by_nobody() -> Out
         };
         assert!(is_named, "{alteration:?}: {error}");
         assert_eq!(world.height(VICTIM, trade), 3, "{alteration:?} is not delivered");
-        world.release_certified(trade);
-        world.run_until("all go on", seconds(10), |world| world.are_at_tip(&nodes(0..4), trade))?;
+        all_go_on(&mut world, trade)?;
     }
     Ok(())
 }

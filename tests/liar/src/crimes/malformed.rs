@@ -3,18 +3,9 @@
 use super::{Crime, Scene, Sending};
 use bytes::Bytes;
 use ledgercast_protocol::types::{Lane, SessionId};
+use ledgercast_tests::malformed::FRAMES;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-/// Nothing, an endless number, a wrong length, an unknown shape, a long run of fields, zeros.
-const GARBAGE: [&[u8]; 6] = [
-    b"",
-    b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-    &[0x52, 2, 0x0a, 0],
-    &[0x0a, 0xff, 0xff, 3],
-    &[8; 300],
-    &[0; 9],
-];
 
 #[derive(Debug, Default)]
 pub(super) struct Malformed {
@@ -31,8 +22,8 @@ impl Crime for Malformed {
             if member.is_none() || !self.spoilt.insert(*session) {
                 continue;
             }
-            let lane = [Lane::Control, Lane::Data, Lane::Pull][self.sent / GARBAGE.len() % 3];
-            let frame = Bytes::from_static(GARBAGE[self.sent % GARBAGE.len()]);
+            let lane = [Lane::Control, Lane::Data, Lane::Pull][self.sent / FRAMES.len() % 3];
+            let frame = Bytes::from_static(FRAMES[self.sent % FRAMES.len()]);
             sendings.push(Sending { session: *session, lane, frame });
             self.sent += 1;
         }
