@@ -114,6 +114,43 @@ fn a_block_that_is_the_newest_when_header_streams_open_reaches_ten_peers_by_push
     Ok(())
 }
 
+/// One org finds its first leader before the other one does, and blocks are ordered already.
+#[test]
+fn bodies_that_are_ordered_before_two_orgs_have_leaders_cross_once() -> Outcome {
+    for seed in 620..650 {
+        let mut world = World::builder(seed)
+            .orgs(&[2, 2])
+            .channel("trade", &[0, 1])
+            .start_at(move |node| Some(millis(seed * 7919 * (node.0 as u64 + 1) % 700)))
+            .build()?;
+        let trade = world.channel("trade");
+        let again = bodies_sent_again(&mut world);
+        world.run_for(millis(700))?;
+
+        world.submit_every(trade, 12, 190_000, millis(250));
+        world.run_until("four at the tip", seconds(30), |world| world.are_at_tip(&nodes(0..4), trade))?;
+
+        assert_eq!(*again.borrow(), [], "seed {seed}: who sent to whom what it had got already");
+        assert_eq!(delivered_by(&world, 4, Route::Feed), 2 * 12, "seed {seed}: a leader of each org");
+    }
+    Ok(())
+}
+
+/// Who sends to whom a frame of a body that the receiver was sent before, by anybody.
+fn bodies_sent_again(world: &mut World) -> Rc<RefCell<Vec<(NodeId, NodeId)>>> {
+    let again: Rc<RefCell<Vec<(NodeId, NodeId)>>> = Rc::default();
+    let found = again.clone();
+    let mut sent = BTreeSet::new();
+    world.inspect(move |frame| {
+        let start = || frame.frame[..80.min(frame.frame.len())].to_vec();
+        if frame.peek.kind == "body_frame" && !sent.insert((frame.to, start())) {
+            found.borrow_mut().push((frame.from, frame.to));
+        }
+        Ok(())
+    });
+    again
+}
+
 /// D2
 #[test]
 fn without_push_ten_blocks_reach_six_peers_by_pull() -> Outcome {

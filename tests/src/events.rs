@@ -47,6 +47,20 @@ impl EventStream {
         })
     }
 
+    /// Reads what has come; all lines that were told so far.
+    ///
+    /// # Errors
+    /// The stream has ended.
+    pub fn lines_so_far(&mut self) -> Result<Vec<String>, String> {
+        loop {
+            let before = self.bytes.len();
+            self.read()?;
+            if self.bytes.len() == before {
+                return Ok(self.text().lines().map(str::to_owned).collect());
+            }
+        }
+    }
+
     fn wait_for(&mut self, word: &str, deadline: Duration) -> Result<String, String> {
         self.wait_for_line(&[word], deadline)
     }

@@ -323,6 +323,13 @@ impl State {
         claims.chain(others).min().unwrap_or(idle).min(idle)
     }
 
+    /// Until when my org may be expected to find its first leader, as long as it has none; `None`: nobody is
+    /// elected.
+    pub fn first_leader_until(&self) -> Option<Monotonic> {
+        let is_elected = self.is_running && self.config.mode == Mode::Elected;
+        is_elected.then(|| self.listening_until.saturating_add(self.config.patience))
+    }
+
     /// Whether this claim would be looked at.
     ///
     /// # Errors

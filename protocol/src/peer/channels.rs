@@ -142,7 +142,15 @@ impl Peer {
                 self.outbox.event(Event::ReaderRemoved { channel, number });
                 self.set_removed(now, channel, true);
             }
-            None => self.with_leadership(now, channel, leadership::Input::Start),
+            None => self.start_leadership(now, channel),
+        }
+    }
+
+    fn start_leadership(&mut self, now: Now, channel: ChannelId) {
+        self.with_leadership(now, channel, leadership::Input::Start);
+        let until = self.channels.get(&channel).and_then(|joined| joined.leadership.first_leader_until());
+        if let Some(until) = until {
+            self.pass_to_channel(now, channel, channel::Input::AwaitLeader { until });
         }
     }
 

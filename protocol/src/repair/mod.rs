@@ -6,9 +6,10 @@
 //! - In a burst headers overtake bodies. As long as pushed frames of other blocks come, a body may wait
 //!   longer: for those that were ahead of it when its header was proven, at the minimum rate as well, up to
 //!   `burst_wait_max`. Without such frames it is asked for as ever.
-//! - When my org gets its first leader, that one pulls and pushes what it lacks: a live body that was not
-//!   asked for yet, and that nobody of my org has said to have, waits anew. Later leaders follow one that may
-//!   have withheld, and get no further time.
+//! - When my org gets its first leader, that one pulls and pushes what it lacks. So a live body that nobody
+//!   of my org has said to have is not asked for while that leader is awaited, and waits anew once it leads,
+//!   unless questions for it are open. Later leaders follow one that may have withheld, and get no further
+//!   time.
 //! - First questions go to two holders, disjoint halves, when two frames or more are missing, else to one;
 //!   to twice as many after each round that lapsed, up to four. Holders: who committed it, then who claims
 //!   the height, then who announced it; the less busy first, my own org first; who let questions lapse comes
@@ -106,6 +107,11 @@ pub enum Input {
     },
     /// A neighbour is gone.
     NeighbourGone(MemberId),
+    /// My org's first leader is expected.
+    AwaitLeader {
+        /// Until then at the latest.
+        until: Monotonic,
+    },
     /// My org has got its first leader, maybe me.
     FirstLeader,
     /// Blocks are committed: there may be room for others.
@@ -150,6 +156,8 @@ pub struct State {
     lapses: BTreeMap<MemberId, u32>,
     /// When a frame came last that nobody was asked for.
     pushed: Option<Monotonic>,
+    /// Until when my org's first leader is awaited.
+    leader_awaited: Option<Monotonic>,
     questions_sent: u64,
 }
 
@@ -178,6 +186,7 @@ impl State {
             waiting: BTreeSet::new(),
             lapses: BTreeMap::new(),
             pushed: None,
+            leader_awaited: None,
             questions_sent: 0,
         }
     }
@@ -193,11 +202,12 @@ impl State {
             Input::Held { number, by } => self.on_held(now, number, by),
             Input::Lacking { from, number } => self.on_lacking(now, from, number, context, out),
             Input::NeighbourGone(member) => self.on_gone(now, member, context, out),
+            Input::AwaitLeader { until } => self.leader_awaited = Some(until),
             Input::FirstLeader => self.on_first_leader(now, context),
             Input::Committed(through) => self.on_committed(through),
             Input::TimerDue => {}
         }
-        self.collect_due(now);
+        self.collect_due(now, context);
         self.ask_waiting(now, context, out);
     }
 
@@ -325,14 +335,15 @@ impl State {
     /// What the leader lacks it streams from the orderer at once; what somebody of my org has it may
     /// have as well, and then it pushes nothing.
     fn on_first_leader(&mut self, now: Monotonic, context: &Context<'_>) {
-        let mine = || context.neighbours.iter().filter(|neighbour| neighbour.org == context.org);
-        let is_held = |number| mine().any(|it| context.bodies.holding(it, number) <= Holding::Claimed);
-        let waits = |task: &Task| task.is_live && task.questions == 0;
-        let tasks = self.tasks.iter().filter(|(number, task)| waits(task) && !is_held(**number));
+        self.leader_awaited = None;
+        let waits = |task: &Task| !task.is_in_flight() && is_for_first_leader(task, context);
+        let tasks = self.tasks.iter().filter(|(_, task)| waits(task));
         for (number, body_bytes) in tasks.map(|it| (*it.0, it.1.body_bytes)).collect::<Vec<_>>() {
             let due = now.saturating_add(self.deadline(body_bytes));
             if let Some(task) = self.tasks.get_mut(&number) {
                 task.started = now;
+                // Who says now that it has the body is no reason to ask before the push had its time.
+                task.empty_rounds = 0;
             }
             self.reschedule(number, due);
         }
@@ -363,11 +374,13 @@ impl State {
         }
     }
 
-    fn collect_due(&mut self, now: Monotonic) {
+    fn collect_due(&mut self, now: Monotonic, context: &Context<'_>) {
         while let Some((due, number)) = self.due.first().copied()
             && due <= now
         {
-            match self.tasks.get(&number).and_then(|task| self.postponed(now, task)) {
+            let task = self.tasks.get(&number);
+            let for_leader = task.and_then(|task| self.postponed_for_leader(now, task, context));
+            match for_leader.or_else(|| self.postponed(now, task?)) {
                 Some(later) => self.reschedule(number, later),
                 None => {
                     self.due.remove(&(due, number));
@@ -384,6 +397,12 @@ impl State {
         (task.questions == 0 && task.empty_rounds == 0)
             .then_some(end.min(flows_until))
             .filter(|later| *later > now && !task.burst_wait.is_zero())
+    }
+
+    /// Until when a body that is due is not asked for, because my org's first leader will bring it.
+    fn postponed_for_leader(&self, now: Monotonic, task: &Task, context: &Context<'_>) -> Option<Monotonic> {
+        let until = self.leader_awaited.filter(|until| *until > now)?;
+        (task.questions == 0 && is_for_first_leader(task, context)).then_some(until)
     }
 
     /// Opens questions for due tasks: again for those in flight, and for others, lowest number first, as long
@@ -531,6 +550,12 @@ impl State {
             self.waiting.remove(&number);
         }
     }
+}
+
+/// Whether the first leader of my org is who is to bring this body: nobody of my org has it.
+fn is_for_first_leader(task: &Task, context: &Context<'_>) -> bool {
+    let mut mine = context.neighbours.iter().filter(|neighbour| neighbour.org == context.org);
+    task.is_live && !mine.any(|it| context.bodies.holding(it, task.tip.number) <= Holding::Claimed)
 }
 
 #[cfg(test)]

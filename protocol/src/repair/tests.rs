@@ -220,6 +220,54 @@ fn what_somebody_of_my_org_has_does_not_wait_for_its_first_leader() {
 }
 
 #[test]
+fn after_questions_that_all_declined_a_body_waits_for_the_push_of_the_first_leader() {
+    let mut bench = Bench::new(2);
+    bench.holds(0, Holding::Announced);
+    bench.want(1, 1, false);
+    let asked = bench.wait();
+    assert_eq!(asked.len(), 1);
+    for (from, ..) in asked {
+        let next = bench.handle(Input::Lacking { from, number: number(1) });
+        next.iter().for_each(|(from, ..)| {
+            assert!(bench.handle(Input::Lacking { from: *from, number: number(1) }).is_empty());
+        });
+    }
+
+    bench.handle(Input::FirstLeader);
+    let leads_since = bench.millis;
+    let asked = bench.handle(Input::Held { number: number(1), by: member(0) });
+
+    assert_eq!(asked, [], "the leader says that it has it, and its push is on its way");
+    assert!(!bench.wait().is_empty(), "it did not come");
+    assert!(bench.millis > leads_since + 1_000, "{} ms", bench.millis - leads_since);
+}
+
+#[test]
+fn while_the_first_leader_is_awaited_what_my_org_lacks_is_not_asked_for() {
+    let mut bench = Bench::new(2);
+    bench.holds(0, Holding::Announced);
+    bench.handle(Input::AwaitLeader { until: Monotonic::new(Duration::from_secs(3)) });
+    bench.want(1, 1, false);
+    let due = |bench: &Bench| bench.state.next_due().expect("awaited").since_start().as_millis();
+
+    bench.millis = 2_000;
+    assert_eq!(bench.handle(Input::TimerDue), []);
+    assert_eq!(due(&bench), 3_000, "no leader until then");
+    bench.millis = 3_000;
+    assert_eq!(bench.handle(Input::TimerDue).len(), 1, "nobody leads");
+}
+
+#[test]
+fn while_the_first_leader_is_awaited_what_somebody_of_my_org_has_is_asked_for_all_the_same() {
+    let mut bench = Bench::new(2);
+    bench.handle(Input::AwaitLeader { until: Monotonic::new(Duration::from_secs(9)) });
+    bench.want(1, 1, false);
+
+    assert_eq!(bench.wait().len(), 1);
+    assert!(bench.millis < 9_000, "{}", bench.millis);
+}
+
+#[test]
 fn history_is_asked_for_at_once() {
     let mut bench = Bench::new(2);
 

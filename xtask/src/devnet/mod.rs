@@ -11,6 +11,7 @@ mod leadership;
 mod pace;
 mod silence;
 mod spread;
+mod traces;
 
 use crate::input::Payloads;
 use crate::network::{self, Network};
@@ -21,6 +22,7 @@ use ledgercast_tests::binaries::workspace;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
+use traces::Traces;
 
 /// Runs a network of real processes under load and ends with a verdict for each claim.
 ///
@@ -56,6 +58,7 @@ fn rate(text: &str) -> Result<f64, String> {
 /// What every chapter works on.
 struct Story {
     network: Network,
+    traces: Traces,
     screen: Screen,
     claims: Claims,
 }
@@ -100,9 +103,10 @@ fn tell(
     eprintln!("input: {}", payloads.source);
     let screen = Screen::new(!arguments.once);
     let mut network = Network::start(&screen, folder)?;
+    let traces = Traces::follow(&network.cluster).map_err(anyhow::Error::msg)?;
     network.start_load(payloads, arguments.rate).map_err(anyhow::Error::msg)?;
     let story_started = Instant::now();
-    let mut story = Story { network, screen, claims: Claims::new(arguments.once) };
+    let mut story = Story { network, traces, screen, claims: Claims::new(arguments.once) };
     for (title, chapter) in CHAPTERS.into_iter().chain((!arguments.without_idle).then_some(IDLE)) {
         let outcome = chapter(&mut story);
         interrupt.yield_if_received();

@@ -84,6 +84,9 @@ fn claim_bodies(story: &mut Story, channel: &str, peers: &[String]) -> Result<()
              {pushed:.0} % pushed ({push} push, {repair} repair, {range_sync} range sync)"
         ),
     );
+    if duplicate_bytes > 0.0 {
+        story.traces.doubled(channel).iter().for_each(|told| eprintln!("  {told}"));
+    }
     Ok(())
 }
 

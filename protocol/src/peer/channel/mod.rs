@@ -161,6 +161,11 @@ pub enum Input {
     Stop,
     /// A config has removed my org, or named it again.
     SetRemoved(bool),
+    /// My org has no leader yet; its first one is expected.
+    AwaitLeader {
+        /// Until then at the latest.
+        until: Monotonic,
+    },
     /// My org has got its first leader since I joined, maybe me.
     FirstLeader,
     /// I lead my org from now on, or no longer.
@@ -310,6 +315,7 @@ impl Channel {
             Input::FeedEnded { feed, cause } => self.with_feed(step, feed::Input::Ended { feed, cause }),
             Input::Stop => self.with_feed(step, feed::Input::Stop),
             Input::SetRemoved(is_removed) => self.handle_removed(step, is_removed),
+            Input::AwaitLeader { until } => self.with_repair(step, repair::Input::AwaitLeader { until }),
             Input::FirstLeader => self.with_repair(step, repair::Input::FirstLeader),
             Input::SetLeading(is_leading) => self.handle_leading(step, is_leading),
             Input::LiftHalt => self.handle_lift_halt(step),
