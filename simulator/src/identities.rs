@@ -72,7 +72,7 @@ impl Org {
     ) -> Result<Credentials, IssueError> {
         let not_after = until.map_or(VALIDITY.not_after, |until| WORLD_START_MILLIS / 1000 + until.as_secs());
         let validity = Validity { not_after, ..VALIDITY };
-        let enrolment = Enrolment { common_name, role: Role::Peer, validity };
+        let enrolment = Enrolment { common_name, role: Role::Peer, validity, unit: None };
         let certificate = self.authority.enrol(&key.public(), &enrolment)?;
         let at = WORLD_START_MILLIS / 1000;
         let identity = self.roster.verify(&certificate, &[], at).expect("our own CA has just signed it");
@@ -96,7 +96,7 @@ impl Org {
         common_name: &str,
         role: Role,
     ) -> Result<Certificate, IssueError> {
-        self.authority.enrol(&key.public(), &Enrolment { common_name, role, validity: VALIDITY })
+        self.authority.enrol(&key.public(), &Enrolment { common_name, role, validity: VALIDITY, unit: None })
     }
 }
 

@@ -145,11 +145,10 @@ fn malformed_frames_end_their_session_and_are_blamed_on_their_sender() {
     let honest = scene.honest();
 
     scene.wait_until_counted(&honest, "ledgercast_offences_total", "malformed", 1.0);
-    let report = scene.wait_for_report("its sessions to end", |report| {
+    scene.wait_for_report("its sessions to end", |report| {
         report["sent"].as_u64() >= Some(5) && report["sessions_lost"].as_u64() >= Some(5)
     });
 
-    assert!(report["sent"].as_u64() >= report["sessions_lost"].as_u64(), "{report}");
     scene.liar.kill().expect("it ends");
     scene.assert_the_honest_go_on();
     assert!(!scene.offences().is_empty(), "the logs name the offence");
