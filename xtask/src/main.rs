@@ -4,6 +4,7 @@ mod bench;
 mod bindings;
 mod check;
 mod devnet;
+mod evictions;
 mod input;
 mod interrupt;
 mod kill;

@@ -3,11 +3,10 @@
 
 use super::Story;
 use super::spread::text;
+use crate::evictions;
 use crate::network::{CHANNELS, DEADLINE};
 use ledgercast_tests::cluster::Cluster;
 use ledgercast_tests::wait::wait_for;
-use std::collections::BTreeMap;
-use std::fs;
 use std::time::{Duration, Instant};
 
 const SILENT: &str = "peer1.org2";
@@ -29,11 +28,12 @@ struct Eviction {
 pub(super) fn run(story: &mut Story) -> Result<(), String> {
     let cluster = &mut story.network.cluster;
     let others: Vec<String> = cluster.peers().into_iter().filter(|peer| peer != SILENT).collect();
-    let before = evictions_by(cluster, &others)?;
+    let before = evictions::counted_by(cluster, &others)?;
     let stage = story.screen.stage(format!("{SILENT} is stopped (SIGSTOP), until all others evict it"));
     cluster.process(SILENT).ok_or("the peer does not run")?.pause()?;
     let stopped = Instant::now();
-    let evicted = wait_for_evictions(cluster, &others, stopped, |count, seconds| {
+    let until = (stopped, EVICTION_DEADLINE);
+    let evicted = evictions::wait_for_all(cluster, SILENT, &others, until, |count, seconds| {
         stage.show(format!("{count} of {} have, after {seconds:.0} s", others.len()));
     });
     // Whatever came of it: it goes on, for the chapters that follow.
@@ -41,6 +41,11 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
     let resumed = Instant::now();
     let evicted = evicted?;
     stage.done("evicted by all");
+    let reasons = |(peer, after_stop): (String, Duration)| {
+        let silent_for = evictions::logged_silence(&story.network.cluster, &peer)?;
+        Ok(Eviction { after_stop, silent_for })
+    };
+    let evicted = evicted.into_iter().map(reasons).collect::<Result<Vec<_>, String>>()?;
     claim_evictions(story, &evicted);
 
     let cluster = &story.network.cluster;
@@ -63,8 +68,8 @@ pub(super) fn run(story: &mut Story) -> Result<(), String> {
     wait_for_return(cluster, &others)?;
     let returned = resumed.elapsed();
     stage.done("back at all others");
-    let after = evictions_by(cluster, &others)?;
-    let own = evictions_by(cluster, &[SILENT.to_owned()])?;
+    let after = evictions::counted_by(cluster, &others)?;
+    let own = evictions::counted_by(cluster, &[SILENT.to_owned()])?;
     let foreign = after - before - others.len() as f64;
     story.claims.add(
         // Whoever missed nothing has shown nothing.
@@ -102,46 +107,6 @@ fn claim_evictions(story: &mut Story, evicted: &[Eviction]) {
     );
 }
 
-/// Follows each other peer's view until it has evicted the silent one; how long that had been silent stands
-/// in its log.
-fn wait_for_evictions(
-    cluster: &Cluster,
-    others: &[String],
-    stopped: Instant,
-    show: impl Fn(usize, f64),
-) -> Result<Vec<Eviction>, String> {
-    let mut evicted: BTreeMap<String, Duration> = BTreeMap::new();
-    wait_for(&format!("all others to evict {SILENT}"), EVICTION_DEADLINE, || {
-        let waiting: Vec<&String> = others.iter().filter(|peer| !evicted.contains_key(*peer)).collect();
-        for peer in waiting {
-            let view = cluster.member(peer, SILENT)?.unwrap_or_default();
-            if text(&view, "state") == "evicted" {
-                evicted.insert(peer.clone(), stopped.elapsed());
-            }
-        }
-        show(evicted.len(), stopped.elapsed().as_secs_f64());
-        match evicted.len() == others.len() {
-            true => Ok(()),
-            false => Err(format!("{:?} have", evicted.keys().collect::<Vec<_>>())),
-        }
-    })?;
-    let eviction = |(peer, after_stop): (String, Duration)| {
-        let silent_for = logged_silence(cluster, &peer)?;
-        Ok(Eviction { after_stop, silent_for })
-    };
-    evicted.into_iter().map(eviction).collect()
-}
-
-/// The silence that a peer gives as its reason, in the last line of its log about an eviction.
-fn logged_silence(cluster: &Cluster, peer: &str) -> Result<Duration, String> {
-    let log = fs::read_to_string(cluster.log(peer)).map_err(|error| format!("the log of {peer}: {error}"))?;
-    let line = log.lines().rfind(|line| line.contains("member evicted")).unwrap_or_default();
-    let field = line.split_whitespace().find_map(|word| word.strip_prefix("silent_for="));
-    let seconds = field.and_then(|it| it.trim_end_matches('s').parse::<f64>().ok());
-    let silence = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    silence.ok_or_else(|| format!("the log of {peer} gives no silence: {line:?}"))
-}
-
 fn wait_for_return(cluster: &Cluster, others: &[String]) -> Result<(), String> {
     for peer in others {
         wait_for(&format!("{peer} to have {SILENT} back"), DEADLINE, || {
@@ -153,11 +118,4 @@ fn wait_for_return(cluster: &Cluster, others: &[String]) -> Result<(), String> {
         })?;
     }
     Ok(())
-}
-
-/// Evictions that these peers have counted, by their own metrics; none until the first.
-fn evictions_by(cluster: &Cluster, peers: &[String]) -> Result<f64, String> {
-    let count = |peer: &String| cluster.operations(peer).metric_if_any("ledgercast_evictions_total", &[]);
-    // A sum of no floats is -0.
-    peers.iter().map(count).try_fold(0.0, |sum, count| Ok(sum + count?.unwrap_or(0.0)))
 }

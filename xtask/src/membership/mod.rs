@@ -1,27 +1,38 @@
-//! `cargo xtask membership`: what membership costs when idle, and how fast it judges, in the simulator.
+//! `cargo xtask membership`: what membership costs when idle, and how fast it judges, in the simulator; how
+//! fast it judges among real processes.
+
+mod processes;
 
 use clap::Args;
 use ledgercast_simulator::membership_figures::{self, Figures};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Measures idle traffic and evictions in simulated networks.
+/// Measures idle traffic and evictions in simulated networks, or evictions among real processes.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// How many peers; may be given several times.
     #[arg(long, default_values_t = [16, 32, 64])]
     peers: Vec<usize>,
     /// The seed.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, conflicts_with = "processes")]
     seed: u64,
+    /// Measures real processes on the loopback: one of them is stopped (SIGSTOP), another one killed
+    /// (SIGKILL), when all see all.
+    #[arg(long)]
+    processes: bool,
     /// Prints one JSON object a line instead of text.
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let few = arguments.peers.iter().find(|peers| **peers < 8);
+    anyhow::ensure!(few.is_none(), "{few:?} peers are too few: two of them are stopped");
+    if arguments.processes {
+        return processes::run(&arguments.peers, arguments.json);
+    }
     for peers in &arguments.peers {
-        anyhow::ensure!(*peers >= 8, "{peers} peers are too few: two of them are stopped");
         let started = Instant::now();
         let figures = membership_figures::measure(arguments.seed, *peers)?;
         match arguments.json {
