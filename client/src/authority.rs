@@ -35,6 +35,8 @@ pub struct Member<'a> {
     pub name: &'a str,
     /// What it may be.
     pub role: Role,
+    /// A unit beside the role's, as channels name them for who may read and write.
+    pub unit: Option<&'a str>,
     /// DNS names and IP addresses under which it is reached, for its TLS certificate.
     pub hosts: &'a [&'a str],
     /// How long its certificates are valid.
@@ -57,6 +59,14 @@ pub enum AuthorityError {
         subject: String,
         /// The CA's org.
         org: String,
+    },
+    /// A certificate that was not made here.
+    #[error(
+        "this CA writes the role's unit and one more, and cannot renew a certificate with the units {units:?}"
+    )]
+    Units {
+        /// Its units.
+        units: Vec<String>,
     },
 }
 
@@ -126,7 +136,8 @@ impl OrgAuthority {
     pub fn enrol(&self, home: &Path, member: Member<'_>, now: WallTime) -> Result<MemberId, AuthorityError> {
         let key = SecretKey::generate().map_err(IssueError::Key)?;
         let validity = Validity::days_from(now.as_seconds(), member.days);
-        let enrolment = Enrolment { common_name: member.name, role: member.role, validity };
+        let enrolment =
+            Enrolment { common_name: member.name, role: member.role, validity, unit: member.unit };
         let certificate = self.authority.enrol(&key.public(), &enrolment)?;
         let pair = self.tls_authority.issue(&enrolment, member.hosts)?;
         let files = MemberFiles {
@@ -141,7 +152,7 @@ impl OrgAuthority {
 }
 
 impl OrgAuthority {
-    /// Certifies a member's key anew, with the same name and role, and puts the certificate in the place of
+    /// Certifies a member's key anew, with the same name, role and unit, and puts the certificate in the place of
     /// the old one: a running process takes it up. The member stays the same.
     ///
     /// # Errors
@@ -153,7 +164,11 @@ impl OrgAuthority {
         let role = old.certificate.role().filter(|_| old.certificate.org() == self.org());
         let role = role.ok_or(AuthorityError::NotOurs { subject, org: self.org().to_owned() })?;
         let validity = Validity::days_from(now.as_seconds(), days);
-        let enrolment = Enrolment { common_name: old.certificate.common_name(), role, validity };
+        let mut units = old.certificate.ous().iter().filter(|unit| *unit != role.unit());
+        let (unit, None) = (units.next().map(String::as_str), units.next()) else {
+            return Err(AuthorityError::Units { units: old.certificate.ous().to_vec() });
+        };
+        let enrolment = Enrolment { common_name: old.certificate.common_name(), role, validity, unit };
         let renewed = self.authority.enrol(&old.key.public(), &enrolment)?;
         replace_public(&msp::certificate_file(&msp)?, &renewed.to_pem())?;
         Ok(renewed)
@@ -193,7 +208,8 @@ mod tests {
         let now = WallTime::from_millis(1_800_000_000_000);
         OrgAuthority::create(folder.path(), "org1", now, 10).unwrap();
         let home = folder.path().join("peer0");
-        let member = Member { name: "peer0.org1", role: Role::Peer, hosts: &LOCAL_NAMES, days: 1 };
+        let member =
+            Member { name: "peer0.org1", role: Role::Peer, unit: None, hosts: &LOCAL_NAMES, days: 1 };
 
         let id = OrgAuthority::load(folder.path()).unwrap().enrol(&home, member, now).unwrap();
 
@@ -220,7 +236,13 @@ mod tests {
         let now = WallTime::from_millis(1_800_000_000_000);
         let ca = OrgAuthority::create(folder.path(), "org1", now, 10).unwrap();
         let home = folder.path().join("peer0");
-        let member = Member { name: "peer0.org1", role: Role::Peer, hosts: &LOCAL_NAMES, days: 1 };
+        let member = Member {
+            name: "peer0.org1",
+            role: Role::Peer,
+            unit: Some("audit"),
+            hosts: &LOCAL_NAMES,
+            days: 1,
+        };
         let id = ca.enrol(&home, member, now).unwrap();
         let old = Msp::load(&home.join("msp")).unwrap();
 
@@ -231,6 +253,7 @@ mod tests {
         let (next, _) = ca.revoke(std::slice::from_ref(&renewed.certificate), now, 5).unwrap();
 
         assert_eq!(renewed.identity(now.as_seconds()).unwrap().member, id);
+        assert_eq!(renewed.certificate.ous(), ["peer", "audit"]);
         assert!(renewed.certificate.not_after() > old.certificate.not_after());
         assert_eq!((list.revoked_count(), next.revoked_count()), (1, 2));
         let org = msp::load_roots(&folder.path().join("msp"), "org1").unwrap();

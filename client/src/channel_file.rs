@@ -284,7 +284,7 @@ mod tests {
         let validity = Validity { not_before: 1_700_000_000, not_after: 2_000_000_000 };
         let authority = Authority::create("org1", validity).unwrap();
         let key = SecretKey::generate().unwrap();
-        let enrolment = Enrolment { common_name: "orderer", role: Role::Orderer, validity };
+        let enrolment = Enrolment { common_name: "orderer", role: Role::Orderer, validity, unit: None };
         let certificate = authority.enrol(&key.public(), &enrolment).unwrap();
         let roots = OrgRoots {
             name: "org1".to_owned(),

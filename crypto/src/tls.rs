@@ -25,6 +25,8 @@ pub struct TlsIdentity {
     pub org_name: String,
     /// What the holder may be.
     pub role: Role,
+    /// All its organisational units, the role's among them.
+    pub units: Vec<String>,
     /// The holder's common name.
     pub common_name: String,
 }
@@ -60,8 +62,8 @@ impl Roster {
         for (id, org) in self.orgs().filter(|(_, org)| org.name == subject.org) {
             match find_path(org, own, intermediates, at, algorithms) {
                 Ok(()) => {
-                    let (org_name, common_name) = (subject.org, subject.common_name);
-                    return Ok(TlsIdentity { org: *id, org_name, role, common_name });
+                    let Subject { org: org_name, common_name, units } = subject;
+                    return Ok(TlsIdentity { org: *id, org_name, role, units, common_name });
                 }
                 Err(error) => {
                     verdict =

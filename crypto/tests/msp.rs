@@ -28,7 +28,7 @@ impl Home {
         let validity = Validity::days_from(NOW, 30);
         let ca = Authority::create("Org1", validity).unwrap();
         let tls_ca = TlsAuthority::create("Org1", validity).unwrap();
-        let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity };
+        let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity, unit: None };
         let key = SecretKey::generate().unwrap();
         let certificate = ca.enrol(&key.public(), &enrolment).unwrap();
         let mut org = OrgRoots::new("Org1", vec![ca.certificate().clone()]);

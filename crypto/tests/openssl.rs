@@ -36,7 +36,7 @@ fn openssl(folder: &Path, words: &str) -> String {
 fn openssl_reads_our_folder() {
     let home = workplace();
     let validity = Validity::days_from(now(), 30);
-    let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity };
+    let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity, unit: None };
     let ca = Authority::create("Org1", validity).unwrap();
     let tls_ca = TlsAuthority::create("Org1", validity).unwrap();
     let key = SecretKey::generate().unwrap();
@@ -174,8 +174,12 @@ fn extends_a_ca_made_by_openssl() {
     let key =
         SecretKey::from_pkcs8_pem(&std::fs::read_to_string(folder.path().join("ca.key")).unwrap()).unwrap();
     let ca = Authority::from_parts(certificate(folder.path(), "ca"), key).unwrap();
-    let enrolment =
-        Enrolment { common_name: "ours", role: Role::Client, validity: Validity::days_from(now(), 1) };
+    let enrolment = Enrolment {
+        common_name: "ours",
+        role: Role::Client,
+        validity: Validity::days_from(now(), 1),
+        unit: None,
+    };
 
     let ours = ca.enrol(&SecretKey::generate().unwrap().public(), &enrolment).unwrap();
 

@@ -23,7 +23,7 @@ fn key() -> SecretKey {
 }
 
 fn enrol(ca: &Authority, role: Role, validity: Validity) -> Certificate {
-    ca.enrol(&key().public(), &Enrolment { common_name: "peer0", role, validity }).unwrap()
+    ca.enrol(&key().public(), &Enrolment { common_name: "peer0", role, validity, unit: None }).unwrap()
 }
 
 fn roster_of(orgs: &[(&str, &Authority)]) -> Roster {
@@ -79,8 +79,10 @@ fn refuses_a_certificate_of_the_wrong_ca() {
     // The CA of Org2 certifies somebody as a member of Org1.
     let (ca, other) = (authority("Org1", 1), authority("Org2", 2));
     let usurper = Authority::create_with(other.key().clone(), "Org1", YEARS).unwrap();
-    let forged =
-        usurper.enrol(&key().public(), &Enrolment { common_name: "peer0", role: Role::Peer, validity: WEEK });
+    let forged = usurper.enrol(
+        &key().public(),
+        &Enrolment { common_name: "peer0", role: Role::Peer, validity: WEEK, unit: None },
+    );
     let roots = OrgRoots::new("Org2", vec![usurper.certificate().clone()]);
     let mut roster = roster_of(&[("Org1", &ca)]);
     roster.insert(roots).unwrap();

@@ -16,7 +16,7 @@ fn org(name: &str, tls: &TlsAuthority) -> OrgRoots {
 }
 
 fn pair(tls: &TlsAuthority) -> TlsPair {
-    let enrolment = Enrolment { common_name: "app", role: Role::Client, validity: VALIDITY };
+    let enrolment = Enrolment { common_name: "app", role: Role::Client, validity: VALIDITY, unit: None };
     tls.issue(&enrolment, &["localhost", "127.0.0.1", "::1"]).unwrap()
 }
 
@@ -34,8 +34,8 @@ fn names_org_and_role_of_a_client() {
 
     let identity = judge(&roster, &pair(&tls), NOW).unwrap();
 
-    let (org_name, common_name) = ("Org1".to_owned(), "app".to_owned());
-    assert_eq!(identity, TlsIdentity { org: org1.id(), org_name, role: Role::Client, common_name });
+    let (org_name, common_name, units) = ("Org1".to_owned(), "app".to_owned(), vec!["client".to_owned()]);
+    assert_eq!(identity, TlsIdentity { org: org1.id(), org_name, role: Role::Client, units, common_name });
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn refuses_unknown_orgs_expired_certificates_and_empty_chains() {
 #[test]
 fn issues_for_dns_names_and_addresses_only() {
     let tls = TlsAuthority::create("Org1", VALIDITY).unwrap();
-    let enrolment = Enrolment { common_name: "app", role: Role::Client, validity: VALIDITY };
+    let enrolment = Enrolment { common_name: "app", role: Role::Client, validity: VALIDITY, unit: None };
 
     let error = tls.issue(&enrolment, &["not a name"]).unwrap_err();
 

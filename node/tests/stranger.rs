@@ -48,7 +48,7 @@ impl Org {
     /// The home of a peer, with these channels in its store.
     fn write_home(&self, home: &Path, listen: SocketAddr, channels: &[&Chain]) {
         let Creator { certificate, key } = Creator::enrol(&self.authority, "peer0", Role::Peer, [1; 32]);
-        let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity: VALIDITY };
+        let enrolment = Enrolment { common_name: "peer0", role: Role::Peer, validity: VALIDITY, unit: None };
         let pair = self.tls.issue(&enrolment, &["localhost"]).expect("a TLS pair");
         let org = OrgRoots::new(self.name(), vec![self.authority.certificate().clone()]);
         let tls = Some((&pair, self.tls.certificate()));

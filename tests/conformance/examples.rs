@@ -48,7 +48,7 @@ fn revocation_list() -> RevocationList {
 
 fn chain() -> CertificateChain {
     let authority = authority();
-    let enrolment = Enrolment { common_name: "peer0.org1", role: Role::Peer, validity: VALIDITY };
+    let enrolment = Enrolment { common_name: "peer0.org1", role: Role::Peer, validity: VALIDITY, unit: None };
     let certificate = authority.enrol(&key().public(), &enrolment).expect("a member");
     CertificateChain { certificate, intermediates: Vec::new() }
 }

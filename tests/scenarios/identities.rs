@@ -195,7 +195,7 @@ fn relayed_certificates_that_do_not_hold_are_refused_by_reason_and_nobody_is_bla
     let validity = Validity { not_before: 1_000, not_after: 4_000_000_000 };
     let certified = |org: &str, seed: u8, validity: Validity| {
         let ca = Authority::reproducible(SecretKey::from_seed([seed; 32]), org, validity).expect("a CA");
-        let enrolment = Enrolment { common_name: "peer9", role: Role::Peer, validity };
+        let enrolment = Enrolment { common_name: "peer9", role: Role::Peer, validity, unit: None };
         let certificate = ca.enrol(&SecretKey::from_seed([8; 32]).public(), &enrolment).expect("a member");
         CertificateChain { certificate, intermediates: Vec::new() }
     };

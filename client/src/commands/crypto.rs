@@ -90,6 +90,9 @@ pub(super) struct Enrol {
     /// What it may be: peer, orderer, client or admin
     #[arg(long)]
     role: Role,
+    /// A unit (OU) beside the role's, as channels name them for who may read and write
+    #[arg(long)]
+    unit: Option<String>,
     /// A DNS name or IP address of its TLS certificate; may be given several times [default: this machine's
     /// local names]
     #[arg(long = "host")]
@@ -246,7 +249,8 @@ fn run_enrol(enrol: &Enrol, output: &mut Output) -> Result<(), Failure> {
         true => LOCAL_NAMES.to_vec(),
         false => enrol.hosts.iter().map(String::as_str).collect(),
     };
-    let member = Member { name: &enrol.name, role: enrol.role, hosts: &hosts, days: enrol.days };
+    let unit = enrol.unit.as_deref();
+    let member = Member { name: &enrol.name, role: enrol.role, unit, hosts: &hosts, days: enrol.days };
     let id = authority.enrol(&enrol.out, member, wall_time())?;
     let value = json!({
         "member": id.to_string(),

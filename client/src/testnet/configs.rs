@@ -16,7 +16,7 @@ fn enrol(
     role: Role,
     now: WallTime,
 ) -> Result<MemberId, TestnetError> {
-    let member = Member { name, role, hosts: &LOCAL_NAMES, days: MEMBER_DAYS };
+    let member = Member { name, role, unit: None, hosts: &LOCAL_NAMES, days: MEMBER_DAYS };
     Ok(org.enrol(home, member, now)?)
 }
 

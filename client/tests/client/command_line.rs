@@ -148,8 +148,10 @@ fn crypto_creates_a_ca_enrols_a_member_and_inspects_it() {
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| ledgercast(folder.path(), arguments);
     let enrol = ["--json", "crypto", "enrol", "--ca", "ca", "--name", "p", "--role", "peer", "--out", "home"];
+    let enrol = [&enrol[..], &["--unit", "audit"]].concat();
 
     let created = run(&["crypto", "ca", "create", "--org", "org1", "--out", "ca"]);
+    let refused = run(&[&enrol[..enrol.len() - 1], &["admin"]].concat());
     let enrolled = run(&enrol);
     let inspected = run(&["--json", "crypto", "inspect", "home/msp/signcerts/cert.pem"]);
 
@@ -157,6 +159,8 @@ fn crypto_creates_a_ca_enrols_a_member_and_inspects_it() {
     let inspected = inspected.json();
     assert_eq!((&inspected["org"], &inspected["role"]), (&"org1".into(), &"peer".into()));
     assert_eq!(inspected["is_valid_in_time"], true);
+    assert_ne!(refused.code, 0, "a unit that names a role");
+    assert!(refused.stderr.contains("\"admin\" cannot be a unit"), "{}", refused.stderr);
 }
 
 #[test]

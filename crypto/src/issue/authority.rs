@@ -3,15 +3,15 @@
 
 use bytes::Bytes;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer, KeyIdMethod,
-    KeyUsagePurpose, PKCS_ED25519, PublicKeyData, RevokedCertParams, SerialNumber, SignatureAlgorithm,
-    SigningKey,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa,
+    Issuer, KeyIdMethod, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, RevokedCertParams, SerialNumber,
+    SignatureAlgorithm, SigningKey,
 };
 use rustls_pki_types::CertificateDer;
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::digest::Digest;
-use crate::issue::{IssueError, Validity, ca_usages, moment, params, positive_serial};
+use crate::issue::{IssueError, Validity, ca_name, ca_usages, moment, params, positive_serial};
 use crate::keys::{PublicKey, SecretKey};
 use crate::revocation::RevocationList;
 use crate::subject::Role;
@@ -23,8 +23,35 @@ pub struct Enrolment<'a> {
     pub common_name: &'a str,
     /// What it may be.
     pub role: Role,
+    /// An organisational unit beside the role's, as channels name them for who may read and write. More than
+    /// one cannot be written by our certificate library.
+    pub unit: Option<&'a str>,
     /// When it is valid.
     pub validity: Validity,
+}
+
+impl Enrolment<'_> {
+    /// The subject of its certificates: org, the role's unit and the other one, common name.
+    ///
+    /// # Errors
+    ///
+    /// [`IssueError::Unit`]: the unit would make the member something else.
+    pub(super) fn name(&self, org: &str) -> Result<DistinguishedName, IssueError> {
+        // X.520's id-at-organizationalUnitName. The library keeps one value for each kind of attribute, and
+        // takes this for another kind.
+        const UNIT: [u64; 4] = [2, 5, 4, 11];
+        let mut name = DistinguishedName::new();
+        name.push(DnType::OrganizationName, org);
+        name.push(DnType::OrganizationalUnitName, self.role.unit());
+        if let Some(unit) = self.unit {
+            if unit.is_empty() || unit.parse::<Role>().is_ok() {
+                return Err(IssueError::Unit { unit: unit.to_owned() });
+            }
+            name.push(DnType::CustomDnType(UNIT.to_vec()), unit);
+        }
+        name.push(DnType::CommonName, self.common_name);
+        Ok(name)
+    }
 }
 
 /// A CA with its key.
@@ -93,7 +120,7 @@ impl Authority {
         serials: Serials,
     ) -> Result<Self, IssueError> {
         let name = format!("{org} CA");
-        let mut params = params(&name, org, None, validity)?;
+        let mut params = params(ca_name(&name, org), validity)?;
         serials.apply(&mut params, &key.public(), &name, validity);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = ca_usages();
@@ -134,7 +161,7 @@ impl Authority {
     /// As [`Authority::create`], and [`IssueError::CaName`].
     pub fn enrol(&self, key: &PublicKey, enrolment: &Enrolment<'_>) -> Result<Certificate, IssueError> {
         let org = self.certificate.org();
-        let mut params = params(enrolment.common_name, org, Some(enrolment.role), enrolment.validity)?;
+        let mut params = params(enrolment.name(org)?, enrolment.validity)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         self.serials.apply(&mut params, key, enrolment.common_name, enrolment.validity);
@@ -148,7 +175,7 @@ impl Authority {
     /// As [`Authority::enrol`].
     pub fn delegate(&self, common_name: &str, validity: Validity) -> Result<Self, IssueError> {
         let key = SecretKey::generate()?;
-        let mut params = params(common_name, self.certificate.org(), None, validity)?;
+        let mut params = params(ca_name(common_name, self.certificate.org()), validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = ca_usages();
         Ok(Self { certificate: self.sign(&params, &key.public())?, key, serials: Serials::Random })
@@ -284,7 +311,7 @@ mod tests {
 
     fn enrol(common_name: &str) -> (Certificate, Certificate) {
         let ca = Authority::reproducible(SecretKey::from_seed([1; 32]), "org1", VALIDITY).expect("a CA");
-        let enrolment = Enrolment { common_name, role: Role::Peer, validity: VALIDITY };
+        let enrolment = Enrolment { common_name, role: Role::Peer, validity: VALIDITY, unit: None };
         let member = ca.enrol(&SecretKey::from_seed([2; 32]).public(), &enrolment).expect("a member");
         (ca.certificate().clone(), member)
     }

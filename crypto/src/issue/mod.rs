@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 use crate::certificate::CertificateError;
 use crate::keys::KeyError;
 use crate::revocation::RevocationError;
-use crate::subject::Role;
 
 pub use authority::{Authority, Enrolment};
 pub use files::{MemberFiles, replace_public, write_new_public, write_new_secret};
@@ -37,19 +36,16 @@ impl Validity {
     }
 }
 
-/// The parameters that all our certificates share: subject, validity, a random serial number.
-fn params(
-    common_name: &str,
-    org: &str,
-    role: Option<Role>,
-    validity: Validity,
-) -> Result<CertificateParams, IssueError> {
+/// The subject of a CA.
+fn ca_name(common_name: &str, org: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::OrganizationName, org);
-    if let Some(role) = role {
-        name.push(DnType::OrganizationalUnitName, role.unit());
-    }
     name.push(DnType::CommonName, common_name);
+    name
+}
+
+/// The parameters that all our certificates share: subject, validity, a random serial number.
+fn params(name: DistinguishedName, validity: Validity) -> Result<CertificateParams, IssueError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = name;
     params.not_before = moment(validity.not_before)?;
@@ -117,6 +113,12 @@ pub enum IssueError {
         subject: String,
         /// The CA that issued it.
         issuer: String,
+    },
+    /// A unit that says nothing, or names a role.
+    #[error("{unit:?} cannot be a unit: give a name that is none of peer, orderer, client and admin")]
+    Unit {
+        /// The unit.
+        unit: String,
     },
     /// A name for TLS that is neither DNS name nor IP address.
     #[error("{name:?} is neither a DNS name nor an IP address")]

@@ -10,7 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use crate::certificate::CertificateError;
-use crate::issue::{Enrolment, IssueError, Validity, ca_usages, params};
+use crate::issue::{Enrolment, IssueError, Validity, ca_name, ca_usages, params};
 use crate::pem::{self, PemError};
 
 /// A certificate and its key as PEM texts.
@@ -38,7 +38,7 @@ impl TlsAuthority {
     /// [`IssueError::Time`], [`IssueError::Encoding`] or [`IssueError::Key`].
     pub fn create(org: &str, validity: Validity) -> Result<Self, IssueError> {
         let key = KeyPair::generate()?;
-        let mut params = params(&format!("{org} TLS CA"), org, None, validity)?;
+        let mut params = params(ca_name(&format!("{org} TLS CA"), org), validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = ca_usages();
         let der = params.self_signed(&key)?.der().to_vec();
@@ -75,7 +75,7 @@ impl TlsAuthority {
     ///
     /// As [`TlsAuthority::create`], and [`IssueError::TlsName`].
     pub fn issue(&self, enrolment: &Enrolment<'_>, names: &[&str]) -> Result<TlsPair, IssueError> {
-        let mut params = params(enrolment.common_name, &self.org, Some(enrolment.role), enrolment.validity)?;
+        let mut params = params(enrolment.name(&self.org)?, enrolment.validity)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =

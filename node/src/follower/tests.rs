@@ -13,7 +13,8 @@ use ledgercast_protocol::store::suite::{Chain, Creator, VALIDITY};
 fn msp(org: &str, authority: &Authority, seed: [u8; 32]) -> Msp {
     let Creator { certificate, key } = Creator::enrol(authority, "follower0", Role::Orderer, seed);
     let tls = TlsAuthority::create(org, VALIDITY).expect("a CA");
-    let enrolment = Enrolment { common_name: "follower0", role: Role::Orderer, validity: VALIDITY };
+    let enrolment =
+        Enrolment { common_name: "follower0", role: Role::Orderer, validity: VALIDITY, unit: None };
     let TlsPair { certificate_pem, key_pem } = tls.issue(&enrolment, &["localhost"]).expect("a pair");
     let tls = TlsFiles { ca_pem: to_certificate_pem(tls.certificate()), certificate_pem, key_pem };
     let roots = OrgRoots::new(org, vec![authority.certificate().clone()]);

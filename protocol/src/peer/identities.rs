@@ -190,7 +190,7 @@ mod tests {
         let ca =
             Authority::reproducible(SecretKey::from_seed([org; 32]), &name, Validity::days_from(NOW, 900));
         let ca = ca.expect("a CA");
-        let enrolment = Enrolment { common_name: "peer", role: Role::Peer, validity };
+        let enrolment = Enrolment { common_name: "peer", role: Role::Peer, validity, unit: None };
         let certificate = ca.enrol(&SecretKey::from_seed([key; 32]).public(), &enrolment).expect("a member");
         let roster =
             Roster::try_new([OrgRoots::new(name, vec![ca.certificate().clone()])]).expect("a roster");

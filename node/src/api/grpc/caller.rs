@@ -177,7 +177,7 @@ impl Standing {
     fn judge_own_org(&mut self, identity: &TlsIdentity) {
         if matches!(identity.role, Role::Client | Role::Admin) {
             let rights = self.table.histories().map(|(channel, _, history)| {
-                (channel, history.access(|config| config.is_member_org(identity.org)))
+                (channel, history.access(|config| config.may_read(identity.org, &identity.units)))
             });
             self.readable = rights.filter(|(_, right)| *right != Right::Nothing).collect();
         }
@@ -202,7 +202,7 @@ impl Standing {
                 verdict.and_then(|(_, identity)| identity.clone()).filter(|it| it.org == org.id)
             };
             let right = history
-                .access(|config| identity(config).is_some_and(|identity| config.is_member_org(identity.org)));
+                .access(|config| identity(config).is_some_and(|it| config.may_read(it.org, &it.units)));
             if right != Right::Nothing {
                 self.readable.insert(channel, right);
             }
@@ -258,12 +258,11 @@ impl Standing {
 
 /// Envelopes of clients and admins of writer orgs; config updates of admins of any org.
 fn may_submit(config: &ChannelConfig, identity: &TlsIdentity) -> bool {
-    let org = config.org(identity.org);
-    org.is_some_and(|org| match identity.role {
-        Role::Admin => true,
-        Role::Client => org.is_writer,
+    match identity.role {
+        Role::Admin => config.org(identity.org).is_some(),
+        Role::Client => config.may_submit(identity.org, &identity.units),
         Role::Peer | Role::Orderer => false,
-    })
+    }
 }
 
 fn refused_now() -> Status {

@@ -142,7 +142,7 @@ fn a_config_whose_quorum_cannot_be_met_is_refused() {
 fn an_expired_admin_counts_for_peers_and_not_for_orderers() {
     let (chain, two, _) = three_orgs();
     let validity = Validity { not_before: 1_700_000_000, not_after: 1_700_086_400 };
-    let enrolment = Enrolment { common_name: "admin", role: Role::Admin, validity };
+    let enrolment = Enrolment { common_name: "admin", role: Role::Admin, validity, unit: None };
     let key = SecretKey::from_seed([0x56; 32]);
     let certificate = chain.authority().enrol(&key.public(), &enrolment).unwrap();
     let expired = Creator { certificate, key };

@@ -202,7 +202,7 @@ fn the_fullest_batch_with_the_longest_certificates_keeps_the_body_limit() {
     let name = "x".repeat(250);
     let creators = (0..4).map(|seed| {
         let key = SecretKey::from_seed([100 + seed; 32]);
-        let enrolment = Enrolment { common_name: &name, role: Role::Client, validity: VALIDITY };
+        let enrolment = Enrolment { common_name: &name, role: Role::Client, validity: VALIDITY, unit: None };
         Creator { certificate: chain.authority().enrol(&key.public(), &enrolment).unwrap(), key }
     });
 

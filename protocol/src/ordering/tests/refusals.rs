@@ -156,7 +156,7 @@ fn refuses_a_creator_whose_certificate_has_expired() {
     let key = SecretKey::from_seed([7; 32]);
     let not_after = WALL_MS / 1000 - 1;
     let validity = Validity { not_before: VALIDITY.not_before, not_after };
-    let enrolment = Enrolment { common_name: "client2", role: Role::Client, validity };
+    let enrolment = Enrolment { common_name: "client2", role: Role::Client, validity, unit: None };
     let certificate = chain.authority().enrol(&key.public(), &enrolment).unwrap();
     let expired = Creator { certificate, key };
 

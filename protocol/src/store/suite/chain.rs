@@ -49,7 +49,7 @@ impl Creator {
     /// Enrols a member of the CA's org; equal seeds give equal keys.
     pub fn enrol(authority: &Authority, common_name: &str, role: Role, seed: [u8; 32]) -> Self {
         let key = SecretKey::from_seed(seed);
-        let enrolment = Enrolment { common_name, role, validity: VALIDITY };
+        let enrolment = Enrolment { common_name, role, validity: VALIDITY, unit: None };
         let certificate = authority.enrol(&key.public(), &enrolment).expect("the fixture's CA issues");
         Self { certificate, key }
     }

@@ -78,6 +78,26 @@ async fn callers_who_may_not_write_get_one_answer_whether_the_channel_is_known_o
     assert_eq!(node.submitting_most.load(Ordering::SeqCst), 0, "nothing reached the sequencer");
 }
 
+#[tokio::test]
+async fn units_of_writers_bind_those_who_submit() {
+    let world = World::new();
+    let bound = proto::OrgConfig { writer_ous: vec!["trading".to_owned()], ..world.orgs[1].config() };
+    let chain = World::chain_of(1, vec![world.orgs[0].config(), bound]);
+    let node = FakeNode::holding(&world, &[&chain]);
+    node.answers.add_permits(1);
+    let served = world.serve(&node, Audience::ReaderOrgs).await;
+
+    let mut answers = Vec::new();
+    for org in &world.orgs[..2] {
+        let mut broadcast = served.broadcast(org, Role::Client).await;
+        let request = request(&client_of(org), chain.channel(), 1).0;
+        answers.push(reason(&broadcast.submit(request).await.unwrap().into_inner()));
+    }
+
+    let refusal = (SubmitRefusal::NotPermitted, "unknown channel, or not permitted".to_owned());
+    assert_eq!(answers, [None, Some(refusal)]);
+}
+
 /// A follower passes on what others have signed; org1 runs the channel's orderers.
 #[tokio::test]
 async fn an_orderer_of_an_org_that_runs_some_for_the_channel_may_pass_envelopes_on() {

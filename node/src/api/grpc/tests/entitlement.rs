@@ -77,6 +77,20 @@ async fn an_orderer_serves_everybody_of_reader_orgs_its_own_orgs_orderers_and_no
 }
 
 #[tokio::test]
+async fn units_of_readers_bind_readers_of_every_role() {
+    let world = World::new();
+    let bound = proto::OrgConfig { reader_ous: vec!["peer".to_owned()], ..world.orgs[1].config() };
+    let chain = World::chain_of(1, vec![bound, world.orgs[2].config()]);
+    let served = world.serve(&FakeNode::holding(&world, &[&chain]), Audience::ReaderOrgs).await;
+
+    for role in Role::ALL {
+        let may = may_read(&served, &world.orgs[1], role, everything(&chain)).await;
+        assert_eq!(may, role == Role::Peer, "{role}");
+        assert!(may_read(&served, &world.orgs[2], role, everything(&chain)).await, "{role}, unbound");
+    }
+}
+
+#[tokio::test]
 async fn tls_roots_that_one_channel_gives_an_org_open_no_other_channel() {
     // Whoever creates a channel writes its config: it may name org2 by its true id with TLS roots of its own.
     let world = World::new();

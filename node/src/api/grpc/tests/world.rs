@@ -59,7 +59,7 @@ impl Org {
     }
 
     pub(super) fn pair(&self, role: Role) -> TlsPair {
-        let enrolment = Enrolment { common_name: role.unit(), role, validity: VALIDITY };
+        let enrolment = Enrolment { common_name: role.unit(), role, validity: VALIDITY, unit: None };
         self.tls.issue(&enrolment, &["localhost"]).unwrap()
     }
 
