@@ -323,8 +323,8 @@ impl State {
         claims.chain(others).min().unwrap_or(idle).min(idle)
     }
 
-    /// Until when my org may be expected to find its first leader, as long as it has none; `None`: nobody is
-    /// elected.
+    /// Until when my org finds its first leader, if its best-ranked member or the next one claims; `None`:
+    /// nobody is elected.
     pub fn first_leader_until(&self) -> Option<Monotonic> {
         let is_elected = self.is_running && self.config.mode == Mode::Elected;
         is_elected.then(|| self.listening_until.saturating_add(self.config.patience))

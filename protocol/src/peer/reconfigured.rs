@@ -81,7 +81,7 @@ impl Peer {
                 self.outbox.event(Event::ReaderRemoved { channel, number });
                 self.with_leadership(now, channel, leadership::Input::Stop);
             }
-            None if was_removed => self.with_leadership(now, channel, leadership::Input::Start),
+            None if was_removed => self.start_leadership(now, channel),
             _ => self.with_leadership(now, channel, leadership::Input::ContextChanged),
         }
         self.set_removed(now, channel, removed_at.is_some());

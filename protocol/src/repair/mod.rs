@@ -199,7 +199,7 @@ impl State {
             Input::Progress { number, from } => self.on_progress(now, number, from),
             Input::Complete(number) => self.forget(number),
             Input::Mixed { tip, body_bytes } => self.on_mixed(now, tip, body_bytes),
-            Input::Held { number, by } => self.on_held(now, number, by),
+            Input::Held { number, by } => self.on_held(now, number, by, context),
             Input::Lacking { from, number } => self.on_lacking(now, from, number, context, out),
             Input::NeighbourGone(member) => self.on_gone(now, member, context, out),
             Input::AwaitLeader { until } => self.leader_awaited = Some(until),
@@ -299,13 +299,27 @@ impl State {
         }
     }
 
-    fn on_held(&mut self, now: Monotonic, number: BlockNumber, by: MemberId) {
+    fn on_held(&mut self, now: Monotonic, number: BlockNumber, by: MemberId, context: &Context<'_>) {
         let Some(task) = self.tasks.get_mut(&number) else {
             return;
         };
         task.asked.remove(&by);
         if !task.is_in_flight() && task.empty_rounds > 0 {
             self.reschedule(number, now);
+        } else if self.leader_awaited.is_some() {
+            self.end_wait_for_leader(now, number, context);
+        }
+    }
+
+    /// A body that was left to the first leader, and that somebody of my org has, is due as if it had not been.
+    fn end_wait_for_leader(&mut self, now: Monotonic, number: BlockNumber, context: &Context<'_>) {
+        let Some(task) = self.tasks.get(&number).filter(|task| task.is_live && task.questions == 0) else {
+            return;
+        };
+        // What is due already stays so.
+        if !is_for_first_leader(task, context) && !self.waiting.contains(&number) {
+            let due = task.started.saturating_add(self.deadline(task.body_bytes)).max(now);
+            self.reschedule(number, due.min(task.due));
         }
     }
 
@@ -336,6 +350,9 @@ impl State {
     /// have as well, and then it pushes nothing.
     fn on_first_leader(&mut self, now: Monotonic, context: &Context<'_>) {
         self.leader_awaited = None;
+        for number in self.tasks.keys().copied().collect::<Vec<_>>() {
+            self.end_wait_for_leader(now, number, context);
+        }
         let waits = |task: &Task| !task.is_in_flight() && is_for_first_leader(task, context);
         let tasks = self.tasks.iter().filter(|(_, task)| waits(task));
         for (number, body_bytes) in tasks.map(|it| (*it.0, it.1.body_bytes)).collect::<Vec<_>>() {
@@ -402,7 +419,9 @@ impl State {
     /// Until when a body that is due is not asked for, because my org's first leader will bring it.
     fn postponed_for_leader(&self, now: Monotonic, task: &Task, context: &Context<'_>) -> Option<Monotonic> {
         let until = self.leader_awaited.filter(|until| *until > now)?;
-        (task.questions == 0 && is_for_first_leader(task, context)).then_some(until)
+        let has_begun = (context.bodies.missing_frames(task.tip.number).len() as u64) < task.frame_count();
+        let is_left = task.questions == 0 && !has_begun && is_for_first_leader(task, context);
+        is_left.then_some(until)
     }
 
     /// Opens questions for due tasks: again for those in flight, and for others, lowest number first, as long

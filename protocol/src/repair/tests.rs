@@ -268,6 +268,39 @@ fn while_the_first_leader_is_awaited_what_somebody_of_my_org_has_is_asked_for_al
 }
 
 #[test]
+fn what_is_left_to_the_first_leader_is_asked_for_once_somebody_of_my_org_says_to_have_it() {
+    let awaiting = || {
+        let mut bench = Bench::new(2);
+        bench.holds(0, Holding::Announced);
+        bench.handle(Input::AwaitLeader { until: Monotonic::new(Duration::from_secs(9)) });
+        bench.want(1, 1, false);
+        bench.millis = 3_000;
+        assert_eq!(bench.handle(Input::TimerDue), []);
+        bench
+    };
+    let mut said = awaiting();
+    said.holds(0, Holding::Committed);
+    let asked = said.handle(Input::Held { number: number(1), by: member(0) });
+    assert_eq!(asked.len(), 1, "at once: its time is over");
+
+    let mut known = awaiting();
+    known.holds(0, Holding::Claimed);
+    assert_eq!(known.handle(Input::FirstLeader).len(), 1, "the leader has nothing to pull");
+}
+
+#[test]
+fn a_push_that_broke_off_is_not_left_to_the_first_leader() {
+    let mut bench = Bench::new(2);
+    bench.holds(0, Holding::Announced);
+    bench.handle(Input::AwaitLeader { until: Monotonic::new(Duration::from_secs(9)) });
+    bench.want(1, 2, false);
+    bench.came(1, 0, 1);
+
+    assert!(!bench.wait().is_empty());
+    assert!(bench.millis < 3_000, "{}", bench.millis);
+}
+
+#[test]
 fn history_is_asked_for_at_once() {
     let mut bench = Bench::new(2);
 
