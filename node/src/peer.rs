@@ -17,7 +17,7 @@ use crate::saver::Saver;
 use crate::verify_pool::VerifyPool;
 use ledgercast_crypto::msp::{Msp, MspError};
 use ledgercast_crypto::{CertificateError, Role, RosterError};
-use ledgercast_protocol::channel::{ConfigHistory, Genesis};
+use ledgercast_protocol::channel::{ChannelConfig, ConfigHistory, Genesis};
 use ledgercast_protocol::input::Command;
 use ledgercast_protocol::ledger::{BlockError, VerifiedBlock, VerifiedHeader};
 use ledgercast_protocol::peer::channel::EPOCH_BLOCKS;
@@ -134,6 +134,21 @@ pub enum JoinError {
         /// My org.
         org: String,
     },
+    /// The channel's genesis block admits some of my org's peers, and not this one.
+    #[error(
+        "channel {name} admits peers of org {org} with one of the units {readers:?}; this peer's certificate \
+         names {units:?}: give it a certificate with such a unit, and start it again"
+    )]
+    NoReaderUnit {
+        /// The channel's alias.
+        name: ChannelName,
+        /// My org.
+        org: String,
+        /// The units that may read.
+        readers: Vec<String>,
+        /// The units of my certificate.
+        units: Vec<String>,
+    },
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -153,8 +168,8 @@ pub struct PeerNode {
     network: NetworkHandle,
     metrics: Arc<Metrics>,
     configs: Configs,
-    org: ledgercast_crypto::OrgId,
-    org_name: String,
+    /// As it was at the start.
+    identity: ledgercast_crypto::Identity,
     /// Held while a channel is joined or left: one after the other.
     changing: tokio::sync::Mutex<()>,
     stop: CancellationToken,
@@ -172,7 +187,7 @@ impl PeerNode {
         let identity = settings.msp.identity(now.wall.as_seconds())?;
         identity.require_role(Role::Peer).map_err(PeerError::Role)?;
         let tls = Arc::new(settings.msp.tls.clone().ok_or(PeerError::NoTls)?);
-        let (org, org_name) = (identity.org, identity.org_name.clone());
+        let at_start = identity.clone();
         let own = OwnIdentity {
             chain: CertificateChain {
                 certificate: settings.msp.certificate.clone(),
@@ -241,8 +256,7 @@ impl PeerNode {
             network,
             metrics,
             configs,
-            org,
-            org_name,
+            identity: at_start,
             changing,
             stop,
             tasks,
@@ -290,11 +304,23 @@ impl PeerNode {
         genesis: Genesis,
         is_newcomer: bool,
     ) -> Result<(), JoinError> {
-        if !is_newcomer && !genesis.config().is_member_org(self.org) {
-            return Err(JoinError::NotEntitled { name, org: self.org_name.clone() });
+        if !is_newcomer {
+            self.require_admission(&name, genesis.config())?;
         }
         let node = Arc::clone(self);
         completed(tokio::spawn(async move { node.join_entitled(name, genesis, is_newcomer).await })).await
+    }
+
+    fn require_admission(&self, name: &ChannelName, config: &ChannelConfig) -> Result<(), JoinError> {
+        let (name, org) = (name.clone(), self.identity.org_name.clone());
+        let Some(readers) = config.org(self.identity.org).filter(|org| org.is_reader) else {
+            return Err(JoinError::NotEntitled { name, org });
+        };
+        if config.may_gossip(&self.identity) {
+            return Ok(());
+        }
+        let units = self.identity.certificate.ous().to_vec();
+        Err(JoinError::NoReaderUnit { name, org, readers: readers.reader_ous.clone(), units })
     }
 
     async fn join_entitled(

@@ -40,6 +40,7 @@ pub struct WorldBuilder {
     start_at: StartAt,
     joins: Joins,
     certified_until: StartAt,
+    unit: Box<dyn Fn(NodeId) -> Option<&'static str>>,
 }
 
 impl WorldBuilder {
@@ -57,6 +58,7 @@ impl WorldBuilder {
             start_at: Box::new(|_| Some(Duration::ZERO)),
             joins: Box::new(|_, _| true),
             certified_until: Box::new(|_| None),
+            unit: Box::new(|_| None),
         }
     }
 
@@ -135,6 +137,13 @@ impl WorldBuilder {
     #[must_use]
     pub fn certified_until(mut self, until: impl Fn(NodeId) -> Option<Duration> + 'static) -> Self {
         self.certified_until = Box::new(until);
+        self
+    }
+
+    /// The unit beside its role's that each node's certificate names; `None`, the default: none.
+    #[must_use]
+    pub fn units(mut self, unit: impl Fn(NodeId) -> Option<&'static str> + 'static) -> Self {
+        self.unit = Box::new(unit);
         self
     }
 
@@ -262,9 +271,9 @@ impl WorldBuilder {
         let mut config = default_config(network, (org, peer), known.collect());
         (self.configure)(id, &mut config);
         let name = format!("peer{peer}.org{}", org + 1);
-        let until = (self.certified_until)(id);
+        let (until, unit) = ((self.certified_until)(id), (self.unit)(id));
         let credentials =
-            orgs[org].enrol_peer(&name, until, random).expect("a fixed validity can be certified");
+            orgs[org].enrol_peer(&name, (until, unit), random).expect("a fixed validity can be certified");
         Node {
             name,
             org,

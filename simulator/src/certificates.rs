@@ -19,8 +19,13 @@ impl World {
     /// When the time is before the world's start: a mistake of the scenario.
     pub fn renew(&mut self, node: NodeId, until: Duration) -> Result<(), Failure> {
         let owner = &mut self.nodes[node.0];
-        let renewed =
-            self.orgs[owner.org].certify_peer(owner.credentials.key.clone(), &owner.name, Some(until));
+        let units = owner.credentials.chain.certificate.ous();
+        let unit = units.iter().map(String::as_str).find(|unit| *unit != "peer");
+        let renewed = self.orgs[owner.org].certify_peer(
+            owner.credentials.key.clone(),
+            &owner.name,
+            (Some(until), unit),
+        );
         owner.credentials = renewed.expect("the scenario names a time after the world's start");
         let (identity, chain) = (owner.credentials.identity.clone(), owner.credentials.chain.clone());
         let input = Input::Command(Command::Renew { identity, chain });

@@ -53,14 +53,14 @@ impl Org {
         }
     }
 
-    /// Certifies a new key of a peer, until a time of the world's.
+    /// Certifies a new key of a peer, until a time of the world's, with a unit beside its role's.
     pub(crate) fn enrol_peer(
         &self,
         common_name: &str,
-        until: Option<Duration>,
+        (until, unit): (Option<Duration>, Option<&str>),
         random: &mut Random,
     ) -> Result<Credentials, IssueError> {
-        self.certify_peer(SecretKey::from_seed(random.seed()), common_name, until)
+        self.certify_peer(SecretKey::from_seed(random.seed()), common_name, (until, unit))
     }
 
     /// Certifies a peer's key, a new one or one that has a certificate.
@@ -68,11 +68,11 @@ impl Org {
         &self,
         key: SecretKey,
         common_name: &str,
-        until: Option<Duration>,
+        (until, unit): (Option<Duration>, Option<&str>),
     ) -> Result<Credentials, IssueError> {
         let not_after = until.map_or(VALIDITY.not_after, |until| WORLD_START_MILLIS / 1000 + until.as_secs());
         let validity = Validity { not_after, ..VALIDITY };
-        let enrolment = Enrolment { common_name, role: Role::Peer, validity, unit: None };
+        let enrolment = Enrolment { common_name, role: Role::Peer, validity, unit };
         let certificate = self.authority.enrol(&key.public(), &enrolment)?;
         let at = WORLD_START_MILLIS / 1000;
         let identity = self.roster.verify(&certificate, &[], at).expect("our own CA has just signed it");

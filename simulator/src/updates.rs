@@ -65,9 +65,15 @@ impl World {
     fn note_update(&mut self, channel: ChannelId) {
         let chain = self.chain(channel);
         let (number, config) = (chain.tip().number(), chain.config().clone());
-        let readers: Vec<&str> =
-            config.orgs().iter().filter(|org| org.is_reader).map(|org| org.name.as_str()).collect();
-        let is_entitled = |node: &NodeId| readers.contains(&self.orgs[self.nodes[node.0].org].name.as_str());
+        let is_entitled = |node: &NodeId| {
+            let node = &self.nodes[node.0];
+            let name = &self.orgs[node.org].name;
+            let org = config.orgs().iter().find(|org| org.name == *name && org.is_reader);
+            let units = node.credentials.chain.certificate.ous();
+            org.is_some_and(|org| {
+                org.reader_ous.is_empty() || org.reader_ous.iter().any(|unit| units.contains(unit))
+            })
+        };
         let entitled: BTreeSet<NodeId> = self.node_ids().filter(is_entitled).collect();
         self.checks.isolation.updated(channel, number, entitled);
         self.queue.push(self.now, Scheduled::Release(channel));

@@ -6,20 +6,21 @@ use ledgercast_crypto::Identity;
 use ledgercast_crypto::Role;
 
 impl ChannelConfig {
-    /// Whether peers of this org take part in the channel's gossip and may hold its blocks.
+    /// Whether this org's peers take part in the channel's gossip: all, or those with one of its reader units.
     pub fn is_member_org(&self, org: OrgId) -> bool {
         self.org(org).is_some_and(|org| org.is_reader)
     }
 
     /// Whether this peer may take part in the channel's gossip.
     pub fn may_gossip(&self, identity: &Identity) -> bool {
-        identity.role == Role::Peer && self.may_read(identity.org, identity.certificate.ous())
+        identity.role == Role::Peer && self.may_read(identity.org, identity.role, identity.certificate.ous())
     }
 
-    /// Whether a member of this org with these units may read the channel's blocks, in whatever role.
-    pub fn may_read(&self, org: OrgId, units: &[String]) -> bool {
+    /// Whether a member of this org with this role and these units may read the channel's blocks. Units bind
+    /// no admin: who signs configs must be able to read them.
+    pub fn may_read(&self, org: OrgId, role: Role, units: &[String]) -> bool {
         let org = self.org(org).filter(|org| org.is_reader);
-        org.is_some_and(|org| is_in_one_of(&org.reader_ous, units))
+        org.is_some_and(|org| role == Role::Admin || is_in_one_of(&org.reader_ous, units))
     }
 
     /// Whether this identity may submit envelopes: clients and admins of writer orgs.

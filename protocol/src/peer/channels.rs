@@ -94,7 +94,7 @@ impl Peer {
 
     pub(super) fn join(&mut self, now: Now, name: ChannelName, genesis: Genesis, is_newcomer: bool) {
         let channel = genesis.channel();
-        let is_admitted = is_newcomer || genesis.config().is_member_org(self.org());
+        let is_admitted = is_newcomer || genesis.config().may_gossip(&self.own.identity);
         if self.channels.contains_key(&channel) || !is_admitted {
             return self.refuse("join", "joined_or_not_entitled", None);
         }
@@ -146,7 +146,11 @@ impl Peer {
         }
     }
 
-    fn start_leadership(&mut self, now: Now, channel: ChannelId) {
+    /// My org has no leader yet, as far as I know; also when it comes back after its removal.
+    pub(super) fn start_leadership(&mut self, now: Now, channel: ChannelId) {
+        if let Some(joined) = self.channels.get_mut(&channel) {
+            joined.settled.was_led = false;
+        }
         self.with_leadership(now, channel, leadership::Input::Start);
         let until = self.channels.get(&channel).and_then(|joined| joined.leadership.first_leader_until());
         if let Some(until) = until {

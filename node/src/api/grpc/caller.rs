@@ -177,7 +177,10 @@ impl Standing {
     fn judge_own_org(&mut self, identity: &TlsIdentity) {
         if matches!(identity.role, Role::Client | Role::Admin) {
             let rights = self.table.histories().map(|(channel, _, history)| {
-                (channel, history.access(|config| config.may_read(identity.org, &identity.units)))
+                (
+                    channel,
+                    history.access(|config| config.may_read(identity.org, identity.role, &identity.units)),
+                )
             });
             self.readable = rights.filter(|(_, right)| *right != Right::Nothing).collect();
         }
@@ -201,8 +204,9 @@ impl Standing {
                     verdicts.iter().find(|((id, roots), _)| *id == org.id && *roots == org.tls_roots);
                 verdict.and_then(|(_, identity)| identity.clone()).filter(|it| it.org == org.id)
             };
-            let right = history
-                .access(|config| identity(config).is_some_and(|it| config.may_read(it.org, &it.units)));
+            let right = history.access(|config| {
+                identity(config).is_some_and(|it| config.may_read(it.org, it.role, &it.units))
+            });
             if right != Right::Nothing {
                 self.readable.insert(channel, right);
             }

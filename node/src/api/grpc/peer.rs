@@ -208,7 +208,9 @@ impl Administration for PeerDirectory {
 impl From<JoinError> for AdminError {
     fn from(error: JoinError) -> Self {
         match error {
-            JoinError::NotEntitled { .. } => Self::NotEntitled(error.to_string()),
+            JoinError::NotEntitled { .. } | JoinError::NoReaderUnit { .. } => {
+                Self::NotEntitled(error.to_string())
+            }
             JoinError::Store(error) => Self::Store(error),
             JoinError::NotJoined(channel) => Self::NotJoined(channel),
             JoinError::Stopped(_) => Self::Stopping,
