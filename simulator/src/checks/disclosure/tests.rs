@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::peek::Peek;
+use ledgercast_crypto::issue::{Authority, Enrolment, Validity};
+use ledgercast_crypto::{Role, SecretKey};
 use ledgercast_protocol::types::Lane;
 use std::time::Duration;
 
@@ -10,6 +12,20 @@ const AUDIT: ChannelId = ChannelId::from_bytes([2; 32]);
 
 fn member(node: usize) -> MemberId {
     MemberId::from_digest(Digest::of(&[u8::try_from(node).expect("few nodes")]))
+}
+
+/// The certificate of a node, and its key.
+fn certificate(node: usize) -> (Certificate, [u8; 32]) {
+    let validity = Validity { not_before: 1_600_000_000, not_after: 4_000_000_000 };
+    let byte = u8::try_from(node).expect("few nodes");
+    let authority = Authority::reproducible(SecretKey::from_seed([99; 32]), "any", validity).expect("a CA");
+    let key = SecretKey::from_seed([byte; 32]).public();
+    let enrolment = Enrolment { common_name: "peer", role: Role::Peer, unit: None, validity };
+    (authority.enrol(&key, &enrolment).expect("it is issued"), *key.as_bytes())
+}
+
+fn chain(node: usize) -> proto::CertificateChain {
+    proto::CertificateChain { certificate: certificate(node).0.der().clone(), intermediates: Vec::new() }
 }
 
 fn id(node: usize) -> Bytes {
@@ -27,6 +43,7 @@ fn verdict(from: usize, to: usize, message: &frame::Message) -> Result<(), Viola
     let mut disclosure = Disclosure {
         org_of: vec![0, 0, 1, 2],
         node_of: (0..4).map(|node| (member(node), NodeId(node))).collect(),
+        node_of_key: (0..4).map(|node| (certificate(node).1, NodeId(node))).collect(),
         is_external: [0, 2, 3].map(NodeId).into(),
         ticks: (0..4).map(|node| ([u8::try_from(node).expect("few nodes"); 16], NodeId(node))).collect(),
         ..Disclosure::default()
@@ -81,7 +98,9 @@ fn all_about(node: usize) -> Vec<frame::Message> {
         channel_frame::Message::ChannelLeave(signed(node)),
         channel_frame::Message::Push(proto::Push { children: vec![id(node)], ..Default::default() }),
     ];
+    let certificates = proto::CertificateList { certificates: vec![chain(node)] };
     let session = [
+        frame::Message::Certificates(certificates),
         frame::Message::WantCertificates(members()),
         frame::Message::WantAlives(marks(node)),
         frame::Message::Ticks(ticks()),
@@ -116,6 +135,23 @@ fn finds_a_hidden_member_a_third_org_and_a_stranger_in_every_kind_of_message() {
             );
         }
     }
+}
+
+#[test]
+fn a_hello_shows_its_sender_to_anybody_and_nobody_else() {
+    let hello =
+        |node| frame::Message::Hello(proto::Hello { certificate: Some(chain(node)), ..Default::default() });
+
+    assert!(verdict(1, 3, &hello(1)).is_ok(), "who shares nothing sees who it is");
+    assert!(matches!(verdict(0, 2, &hello(1)), Err(Violation::Disclosed { .. })));
+}
+
+#[test]
+fn who_shares_no_channel_is_sent_no_summary_of_a_view() {
+    let summary = frame::Message::ViewDigest(proto::Summary::default());
+
+    assert!(verdict(0, 2, &summary).is_ok());
+    assert!(matches!(verdict(0, 3, &summary), Err(Violation::Disclosed { .. })));
 }
 
 #[test]
