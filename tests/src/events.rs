@@ -3,7 +3,7 @@
 use crate::wait::wait_for;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one read may wait before the condition is looked at again.
 const READ_TIMEOUT: Duration = Duration::from_millis(50);
@@ -47,15 +47,16 @@ impl EventStream {
         })
     }
 
-    /// Reads what has come; all lines that were told so far.
+    /// Reads what has come, for a second at most while more comes; all lines that were told so far.
     ///
     /// # Errors
     /// The stream has ended.
     pub fn lines_so_far(&mut self) -> Result<Vec<String>, String> {
+        let started = Instant::now();
         loop {
             let before = self.bytes.len();
             self.read()?;
-            if self.bytes.len() == before {
+            if self.bytes.len() == before || started.elapsed() > Duration::from_secs(1) {
                 return Ok(self.text().lines().map(str::to_owned).collect());
             }
         }

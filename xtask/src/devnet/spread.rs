@@ -85,7 +85,8 @@ fn claim_bodies(story: &mut Story, channel: &str, peers: &[String]) -> Result<()
         ),
     );
     if duplicate_bytes > 0.0 {
-        story.traces.doubled(channel).iter().for_each(|told| eprintln!("  {told}"));
+        let view = story.network.cluster.channel(&peers[0], channel)?.unwrap_or_default();
+        story.traces.doubled(text(&view, "channel")).iter().for_each(|told| eprintln!("  {told}"));
     }
     Ok(())
 }

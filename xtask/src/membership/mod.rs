@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let few = arguments.peers.iter().find(|peers| **peers < 8);
-    anyhow::ensure!(few.is_none(), "{few:?} peers are too few: two of them are stopped");
+    anyhow::ensure!(few.is_none(), "{} peers are too few: two of them are stopped", few.unwrap_or(&0));
     if arguments.processes {
         return processes::run(&arguments.peers, arguments.json);
     }

@@ -8,6 +8,7 @@ use anyhow::{Error, ensure};
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::binaries::Binaries;
 use ledgercast_tests::cluster::Cluster;
+use ledgercast_tests::wait::wait_for;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,7 +29,7 @@ struct Figures {
 pub(super) fn run(sizes: &[usize], json: bool) -> anyhow::Result<()> {
     let screen = Screen::new(!json);
     let odd = sizes.iter().find(|peers| *peers % 2 == 1);
-    ensure!(odd.is_none(), "{odd:?} peers do not make two orgs of one size");
+    ensure!(odd.is_none(), "{} peers do not make two orgs of one size", odd.unwrap_or(&0));
     let binaries = Binaries::build().map_err(Error::msg)?;
     let (interrupt, folder) = network::prepare("ledgercast-membership-")?;
     for peers in sizes {
@@ -44,13 +45,14 @@ fn measure(screen: &Screen, binaries: Binaries, folder: &Path, peers: usize) -> 
     let channels = vec!["trade=org1,org2".parse().map_err(Error::msg)?];
     let plan = Plan { orgs: 2, peers_per_org: peers / 2, channels, followers: 0, base_port: None };
     let mut cluster = Cluster::write(binaries, folder, &plan, &[]).map_err(Error::msg)?;
-    let stage = screen.stage(format!("starting {peers} peers"));
-    cluster.start_all().map_err(Error::msg)?;
+    let all = cluster.peers();
+    let stage = screen.stage(format!("starting {peers} peers, and joining each to the channel"));
     let started = Instant::now();
-    cluster.wait_for_members(&cluster.peers(), DEADLINE).map_err(Error::msg)?;
+    cluster.start_all().map_err(Error::msg)?;
+    wait_for("all to see all", DEADLINE, || all.iter().try_for_each(|peer| sees_all(&cluster, peer, &all)))
+        .map_err(Error::msg)?;
     let full_view = started.elapsed();
     stage.done("all see all");
-    let all = cluster.peers();
     let (hung, killed) = (all[1].clone(), all[peers / 2 + 1].clone());
     let others = |gone: &[&String]| -> Vec<String> {
         all.iter().filter(|peer| !gone.contains(peer)).cloned().collect()
@@ -66,15 +68,26 @@ fn measure(screen: &Screen, binaries: Binaries, folder: &Path, peers: usize) -> 
     cluster.process(&hung).ok_or_else(|| Error::msg("the peer does not run"))?.pause().map_err(Error::msg)?;
     let observers = others(&[&killed, &hung]);
     let hung_after = evicted(&cluster, &hung, &observers);
-    let counted = evictions::counted_by(&cluster, &observers).map_err(Error::msg)?;
+    let counted = evictions::counted_by(&cluster, &observers);
     cluster
         .process(&hung)
         .ok_or_else(|| Error::msg("the peer does not run"))?
         .resume()
         .map_err(Error::msg)?;
+    let hung_after = hung_after?;
     stage.done("evicted by all");
-    let false_evictions = counted - 2.0 * observers.len() as f64;
-    Ok(Figures { peers, full_view, hung: hung_after?, killed: killed_after, false_evictions })
+    let false_evictions = counted.map_err(Error::msg)? - 2.0 * observers.len() as f64;
+    Ok(Figures { peers, full_view, hung: hung_after, killed: killed_after, false_evictions })
+}
+
+/// Whether a peer takes all others for alive; sessions with all are wanted in small networks only.
+fn sees_all(cluster: &Cluster, peer: &str, all: &[String]) -> Result<(), String> {
+    let members = cluster.operations(peer).json("/members")?;
+    let others = all.iter().filter(|other| *other != peer).map(|other| &cluster.node(other).member);
+    let is_alive = |it: &serde_json::Value, id: &String| it["member"] == *id && it["state"] == "alive";
+    let views = || members.as_array().into_iter().flatten();
+    let missing = others.filter(|id| !views().any(|it| is_alive(it, id))).count();
+    if missing == 0 { Ok(()) } else { Err(format!("{peer} lacks {missing}")) }
 }
 
 fn evicted(
@@ -84,6 +97,11 @@ fn evicted(
 ) -> anyhow::Result<BTreeMap<String, Duration>> {
     let until = (Instant::now(), EVICTION_DEADLINE);
     evictions::wait_for_all(cluster, member, observers, until, |_, _| {}).map_err(Error::msg)
+}
+
+/// The machine's load over the last minute, as the kernel counts it.
+fn machine_load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
 /// The first and the last of them, in seconds.
@@ -100,7 +118,8 @@ fn show(figures: &Figures, json: bool) {
         let line = json!({
             "peers": peers,
             "processes": true,
-            "full_view_s": full_view,
+            "started_joined_and_full_view_s": full_view,
+            "load": machine_load(),
             "hung_evicted_s": { "first": hung.0, "last": hung.1 },
             "killed_evicted_s": { "first": killed.0, "last": killed.1 },
             "false_evictions": false_evictions,
@@ -108,7 +127,7 @@ fn show(figures: &Figures, json: bool) {
         return println!("{line}");
     }
     println!("{peers} peers, 2 orgs, one channel, one process each");
-    println!("  full view after                {full_view:>8.2} s after the last has started");
+    println!("  started, joined, full view in  {full_view:>8.2} s");
     println!("  a hung peer is evicted after   {:.2} to {:.2} s", hung.0, hung.1);
     println!("  a killed peer is evicted after {:.2} to {:.2} s", killed.0, killed.1);
     println!("  evicted and neither            {false_evictions:>8}");
