@@ -139,6 +139,18 @@ fn a_source_that_censors_is_changed_and_all_blocks_arrive() {
     let tip = height(&network, &orderer.name);
     assert!(tip > 6, "more blocks than the censor lets through");
     network.cluster.wait_for_height(&peers, "trade", tip, DEADLINE).expect("all peers at the tip");
+    let suspicions = |peer: &String| {
+        let labels = [("channel", "trade"), ("change", "suspected")];
+        let counted =
+            network.cluster.operations(peer).metric_if_any("ledgercast_feed_changes_total", &labels);
+        counted.map(|count| count.unwrap_or(0.0))
+    };
+    wait_for("somebody of org1 to suspect the censor", DEADLINE, || {
+        let counts = peers.iter().filter(|peer| peer.ends_with("org1")).map(suspicions);
+        let count = counts.sum::<Result<f64, String>>()?;
+        if count > 0.0 { Ok(()) } else { Err("nobody does".to_owned()) }
+    })
+    .expect("the censor is found out");
     wait_for("the orderer that does not censor", DEADLINE, || match puller(&network)? {
         (_, endpoint) if endpoint == orderer.api => Ok(()),
         (_, endpoint) => Err(format!("still from {endpoint}")),

@@ -4,6 +4,7 @@
 use crate::{DEADLINE, Network, plan};
 use ledgercast_client::testnet::Plan;
 use ledgercast_tests::binaries::build_liar;
+use ledgercast_tests::cluster::Cluster;
 use ledgercast_tests::process::Process;
 use ledgercast_tests::wait::wait_for;
 use serde_json::Value;
@@ -38,6 +39,17 @@ struct Infiltrated {
 impl Infiltrated {
     /// Starts everybody, then the liar in place of the peer of that name.
     fn start(plan: &Plan, name: &'static str, crime: &str, foreign: Option<&str>) -> Self {
+        Self::start_with(plan, name, crime, foreign, |_| Vec::new())
+    }
+
+    /// The same, with further arguments for the liar.
+    fn start_with(
+        plan: &Plan,
+        name: &'static str,
+        crime: &str,
+        foreign: Option<&str>,
+        further: impl Fn(&Cluster) -> Vec<PathBuf>,
+    ) -> Self {
         let program = build_liar().expect("the liar is built");
         let mut network = Network::write_plan(plan, &FAST);
         network.cluster.start_all().expect("the network starts");
@@ -49,6 +61,7 @@ impl Infiltrated {
         let report = network.cluster.folder().join("liar.log");
         let mut command = Command::new(program);
         command.arg("--home").arg(&network.cluster.node(name).home).args(["--crime", crime]).envs(FAST);
+        command.args(further(&network.cluster));
         let org = network.cluster.node(name).org.clone();
         for channel in &network.cluster.summary().channels {
             if channel.orgs.contains(&org) {
@@ -244,4 +257,82 @@ fn bodies_that_a_relay_alters_are_blamed_on_it_and_arrive_whole_all_the_same() {
 
     scene.assert_the_honest_go_on();
     scene.liar.kill().expect("it ends");
+}
+
+/// A15: who has the orderer's key shows two certified headers of one block.
+#[test]
+fn a_fork_stops_the_channel_until_operators_lift_it_and_its_proof_needs_no_server() {
+    let mut scene = Infiltrated::start_with(&plan(), "peer1.org2", "fork", None, |cluster| {
+        let keys = cluster.node(cluster.orderer()).home.join("msp/keystore");
+        let key =
+            std::fs::read_dir(keys).expect("a keystore").next().expect("a key").expect("its entry").path();
+        vec!["--orderer-key".into(), key]
+    });
+    let on_trade = || scene.network.cluster.peers_on("trade").into_iter().filter(|peer| peer != scene.name);
+    let honest: Vec<String> = on_trade().collect();
+    let cluster = &scene.network.cluster;
+    let genesis = |name: &str| {
+        let channel = cluster.summary().channels.iter().find(|it| it.name == name).expect("a channel");
+        channel.genesis.display().to_string()
+    };
+    let admin = |peer: &str| cluster.user(&cluster.node(peer).org, "admin");
+    let evidence = |peer: &str, verb: &str, rest: &[&str]| {
+        let api = cluster.node(peer).api.clone();
+        let arguments = [&["--at", &api, "--json", "evidence", verb, "--channel", "trade"], rest].concat();
+        admin(peer).run(&arguments).expect("it runs")
+    };
+    let nothing = evidence(&honest[0], "list", &[]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""), "{nothing:?}");
+
+    let input = cluster.folder().join("line.txt");
+    std::fs::write(&input, "a line\n").expect("write");
+    let client = cluster.user("org1", "client");
+    let submit = || client.json_lines(&["submit", "trade", "--lines", &input.display().to_string()]);
+    submit().expect("accepted");
+    let is_halted = |peer: &str| {
+        let view = cluster.channel(peer, "trade")?.unwrap_or_default();
+        match view["failure"].as_str() {
+            Some(failure) if failure.contains("certified") => Ok(()),
+            _ => Err(format!("its failure is {}", view["failure"])),
+        }
+    };
+    for peer in &honest {
+        wait_for(&format!("{peer} to stand still"), DEADLINE, || is_halted(peer)).expect("it stops");
+    }
+    submit().expect("orderers go on");
+    let heights: Vec<u64> = honest.iter().map(|it| cluster.height(it, "trade").expect("an answer")).collect();
+
+    let folder = cluster.folder().join("proofs").display().to_string();
+    std::fs::create_dir(&folder).expect("a folder");
+    for peer in &honest {
+        let listed = evidence(peer, "list", &[]);
+        assert!(listed.stdout.contains("\"proves\":\"fork\""), "{peer}: {listed:?}");
+    }
+    let exported = evidence(&honest[0], "export", &["--out", &folder]);
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let file = std::fs::read_dir(&folder).expect("it").next().expect("a file").expect("its entry").path();
+    let verify = |name: &str| {
+        let arguments = ["evidence", "verify", "--genesis", &genesis(name), &file.display().to_string()];
+        client.run(&arguments).expect("it runs")
+    };
+    assert_eq!(verify("trade").code, Some(0), "{:?}", verify("trade"));
+    assert_ne!(verify("audit").code, Some(0), "a proof of another channel");
+
+    scene.liar.kill().expect("it ends");
+    let cluster = &mut scene.network.cluster;
+    cluster.stop(&honest[0]).expect("it stops");
+    cluster.start(&honest[0]).expect("it starts again");
+    let view = cluster.channel(&honest[0], "trade").expect("an answer").expect("it has joined");
+    assert!(view["failure"].is_string(), "the stop survives: {view}");
+    let cluster = &scene.network.cluster;
+    let later: Vec<u64> = honest.iter().map(|it| cluster.height(it, "trade").expect("an answer")).collect();
+    assert_eq!(later, heights, "nothing was delivered");
+
+    for peer in &honest {
+        let node = cluster.node(peer);
+        let arguments = ["--at", &node.api, "--json", "evidence", "lift", "--channel", "trade"];
+        let lifted = cluster.user(&node.org, "admin").json(&arguments).expect("it is lifted");
+        assert_eq!(lifted["was_halted"], true, "{peer}");
+    }
+    scene.assert_the_honest_go_on();
 }

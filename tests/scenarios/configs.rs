@@ -158,6 +158,36 @@ fn an_org_that_is_removed_and_added_again_catches_up() -> Outcome {
     Ok(())
 }
 
+/// C4, units
+#[test]
+fn units_of_readers_cut_off_who_has_none_of_them_and_a_later_config_lets_them_back() -> Outcome {
+    let mut world = World::builder(116)
+        .orgs(&[3, 3])
+        .channel("trade", &[0, 1])
+        .units(|node| (node == NodeId(4)).then_some("audit"))
+        .build()?;
+    let trade = world.channel("trade");
+    let (left, bound) = (nodes(0..3).into_iter().chain([NodeId(4)]).collect::<Vec<_>>(), [3, 5].map(NodeId));
+    world.submit(trade, 3, 1_000);
+    world.run_until("all at the tip", seconds(20), |world| world.are_at_tip(&nodes(0..6), trade))?;
+
+    world.update_config(trade, |next| next.orgs[1].reader_ous = vec!["audit".to_owned()]);
+    world.submit(trade, 3, 1_000);
+    world.run_until("the others at the tip", seconds(20), |world| world.are_at_tip(&left, trade))?;
+    world.run_for(seconds(20))?;
+    for node in bound {
+        assert_eq!(removed_at(&world, node, trade), Some(4), "{node}");
+        assert_eq!(world.height(node, trade), 5, "{node} has the config and nothing after it");
+    }
+    assert_eq!(world.leaders(1, trade), [NodeId(4)]);
+
+    world.update_config(trade, |next| next.orgs[1].reader_ous = vec!["audit".to_owned(), "peer".to_owned()]);
+    world.submit(trade, 3, 1_000);
+    world.run_until("all at the tip", seconds(60), |world| world.are_at_tip(&nodes(0..6), trade))?;
+    assert!(bound.iter().all(|node| removed_at(&world, *node, trade).is_none()));
+    Ok(())
+}
+
 /// O5
 #[test]
 fn orderer_endpoints_that_change_by_config_are_switched_without_waiting() -> Outcome {

@@ -66,6 +66,42 @@ fn one_of_two_orderers_dead_costs_less_than_the_longest_pause() -> Outcome {
     Ok(())
 }
 
+/// O5
+#[test]
+fn a_follower_that_a_config_removes_is_left_and_one_that_a_config_adds_is_pulled_from() -> Outcome {
+    let (mut world, trade, leader) = pulling(65, 2)?;
+    world.set_source_fault(0, SourceFault::Dead)?;
+    world.run_until("the follower is pulled from", seconds(5), |world| {
+        pulled(world, leader, trade) == Some(1)
+    })?;
+    world.set_source_fault(0, SourceFault::None)?;
+    let sources = |world: &World| world.channel_view(leader, trade).map_or(0, |view| view.sources.len());
+    let in_force = |world: &World, number: u64| {
+        let number_at = |node| world.channel_view(node, trade).map(|view| view.config_number);
+        nodes(0..4).into_iter().all(|node| number_at(node) == Some(number))
+    };
+
+    let mut removed = Vec::new();
+    world.update_config(trade, |next| removed.append(&mut next.followers));
+    world.run_until("the config without it", seconds(5), |world| in_force(world, 1))?;
+    world.submit_every(trade, 4, 1000, millis(50));
+    world.run_until("blocks of the orderer", seconds(5), |world| {
+        world.are_at_tip(&nodes(0..4), trade) && pulled(world, leader, trade) == Some(0)
+    })?;
+    assert_eq!(sources(&world), 1);
+
+    world.update_config(trade, |next| next.followers.append(&mut removed));
+    world.run_until("the config with it", seconds(5), |world| in_force(world, 2))?;
+    assert_eq!(sources(&world), 2);
+    world.set_source_fault(0, SourceFault::Dead)?;
+    world.submit_every(trade, 4, 1000, millis(50));
+    world.run_until("blocks of the follower", seconds(5), |world| {
+        world.are_at_tip(&nodes(0..4), trade) && pulled(world, leader, trade) == Some(1)
+    })?;
+    assert_eq!(world.leaders(0, trade), [leader]);
+    Ok(())
+}
+
 /// O2
 #[test]
 fn a_false_block_or_an_end_of_stream_is_followed_by_the_next_source_at_once() -> Outcome {

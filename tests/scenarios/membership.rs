@@ -27,21 +27,23 @@ fn a_ring_of_ten_that_know_only_the_next_becomes_a_full_view() -> Outcome {
 
 /// M2
 #[test]
-fn a_lone_node_signs_and_sends_nothing_in_ten_intervals() -> Outcome {
-    let start_of_second = seconds(60);
+fn a_lone_node_signs_and_sends_nothing_in_sixty_intervals() -> Outcome {
+    // Longer than the longest chain of ticks lasts, 32 intervals.
+    let start_of_second = seconds(300);
     let mut world = World::builder(2)
         .orgs(&[2])
         .start_at(move |node| Some(start_of_second * u32::try_from(node.0).expect("two nodes")))
         .build()?;
     let alives = Alives::listen(&mut world);
 
-    world.run_for(seconds(55))?;
+    world.run_for(seconds(295))?;
     let alone = world.traffic().total();
     world.run_until("two see each other", seconds(60), |world| world.see_each_other(&nodes(0..2)))?;
 
     assert_eq!(alone.frames, 0, "a lone node sent {alone:?}");
+    // Its chain of ticks would have had to be renewed: who signs while it is alone has a later sequence.
     let first = alives.of(world.member(NodeId(0)))[0].alive.mark().sequence.as_u64();
-    assert!(first <= 1, "its first alive that anybody saw has sequence {first}");
+    assert_eq!(first, 1, "the sequence of its first alive that anybody saw");
     Ok(())
 }
 
@@ -52,8 +54,11 @@ fn an_alive_that_is_known_or_would_not_be_stored_is_not_verified() -> Outcome {
     let alives = Alives::listen(&mut world);
     world.run_until("ten see each other", seconds(20), |world| world.see_each_other(&nodes(0..10)))?;
     let (victim, replayer, subject) = (NodeId(5), NodeId(6), world.member(NodeId(7)));
+    // A chain of ticks runs out and another one is signed: what was signed first is old.
+    world.run_for(seconds(200))?;
     let heard = alives.of(subject);
     let (first, newest) = (heard[0].clone(), heard[heard.len() - 1].clone());
+    assert_ne!(first.alive.mark(), newest.alive.mark());
 
     let before = world.verifications(victim, "alive");
     for _ in 0..50 {
@@ -64,12 +69,9 @@ fn an_alive_that_is_known_or_would_not_be_stored_is_not_verified() -> Outcome {
     world.run_for(seconds(100))?;
     let in_twenty_intervals = world.verifications(victim, "alive") - before;
 
-    // Nine members make an alive an interval each; what the short time above brings besides is theirs, too.
+    // Of nine members none signs more often than every 80 s; what the short time above brings is theirs, too.
     assert!(replayed <= 9, "100 replayed alives caused {replayed} verifications");
-    assert!(
-        in_twenty_intervals <= 9 * 22,
-        "{in_twenty_intervals} verifications in 20 intervals of 9 members"
-    );
+    assert!(in_twenty_intervals <= 9 * 2, "{in_twenty_intervals} verifications in 100 s of 9 members");
     Ok(())
 }
 

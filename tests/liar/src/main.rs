@@ -25,6 +25,9 @@ struct Arguments {
     /// Genesis file of the channel that it has no business with, for crimes about one.
     #[arg(long)]
     foreign: Option<PathBuf>,
+    /// Key file of the channel's only orderer, for crimes that need one.
+    #[arg(long)]
+    orderer_key: Option<PathBuf>,
     /// What it does.
     #[arg(long, value_enum)]
     crime: Kind,
@@ -34,7 +37,8 @@ struct Arguments {
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let foreign = arguments.foreign.as_deref().map(driver::genesis).transpose()?;
-    let crime = crimes::new(arguments.crime, foreign.map(|genesis| genesis.channel()))
+    let orderer = arguments.orderer_key.as_deref().map(ledgercast_crypto::msp::load_key).transpose()?;
+    let crime = crimes::new(arguments.crime, foreign.map(|genesis| genesis.channel()), orderer)
         .with_context(|| format!("crime {:?}", arguments.crime))?;
     Driver::start(&arguments.home, &arguments.join, crime)?.run().await
 }

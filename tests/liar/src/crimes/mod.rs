@@ -3,6 +3,7 @@
 mod false_bodies;
 mod flood;
 mod forged_alives;
+mod fork;
 mod malformed;
 mod trespass;
 
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     Trespass,
     /// Bodies with one byte changed.
     FalseBodies,
+    /// A second certified header of a block.
+    Fork,
 }
 
 /// What a crime can see.
@@ -79,8 +82,12 @@ pub(crate) trait Crime {
     fn report(&self) -> Value;
 }
 
-/// Makes a crime; `foreign` is the channel of those about one.
-pub(crate) fn new(kind: Kind, foreign: Option<ChannelId>) -> anyhow::Result<Box<dyn Crime>> {
+/// Makes a crime; `foreign` is the channel of those about one, `orderer` the key of those that need one.
+pub(crate) fn new(
+    kind: Kind,
+    foreign: Option<ChannelId>,
+    orderer: Option<SecretKey>,
+) -> anyhow::Result<Box<dyn Crime>> {
     Ok(match kind {
         Kind::Malformed => Box::new(malformed::Malformed::default()),
         Kind::ForgedAlives => Box::new(forged_alives::ForgedAlives::default()),
@@ -89,5 +96,6 @@ pub(crate) fn new(kind: Kind, foreign: Option<ChannelId>) -> anyhow::Result<Box<
             Box::new(trespass::Trespass::new(foreign.context("needs --foreign, a genesis file")?))
         }
         Kind::FalseBodies => Box::new(false_bodies::FalseBodies::default()),
+        Kind::Fork => Box::new(fork::Fork::new(orderer.context("needs --orderer-key")?)),
     })
 }
