@@ -37,11 +37,16 @@ impl Crime for Fork {
         if self.pair.is_some() {
             return;
         }
-        let Ok(Message::Channel(channel, ChannelMessage::Push(push))) = Message::decode(frame.clone()) else {
+        let Ok(Message::Channel(channel, message)) = Message::decode(frame.clone()) else {
             return;
         };
-        let rival = self.rival(channel, &push.header);
-        self.pair = Equivocation::try_new(push.header, rival).ok().map(|pair| (channel, pair));
+        let genuine = match message {
+            ChannelMessage::Push(push) => push.header,
+            ChannelMessage::Headers { headers, .. } if !headers.is_empty() => headers[0].clone(),
+            _ => return,
+        };
+        let rival = self.rival(channel, &genuine);
+        self.pair = Equivocation::try_new(genuine, rival).ok().map(|pair| (channel, pair));
     }
 
     fn act(&mut self, scene: &Scene) -> Vec<Sending> {
