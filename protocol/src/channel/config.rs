@@ -4,6 +4,7 @@ use super::{ChannelLimits, LimitsError};
 use crate::ledger::{EnvelopeError, ORDERERS_MAX, VerifiedBlock};
 use crate::types::{ChannelId, ChannelName, ChannelNameError, Endpoint, EndpointError, OrgId};
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::Certificate;
 use ledgercast_crypto::digest::Digest;
@@ -15,14 +16,15 @@ use std::sync::Arc;
 use thiserror::Error;
 
 /// The most organisations that a config may name.
-const ORGS_MAX: usize = 256;
+pub(crate) const ORGS_MAX: usize = 256;
 
 /// The most followers that a config may name.
-const FOLLOWERS_MAX: usize = 64;
+pub(crate) const FOLLOWERS_MAX: usize = 64;
 
-const CERTIFICATES_PER_ORG_MAX: usize = 16;
-const ANCHORS_PER_ORG_MAX: usize = 16;
-const UNITS_PER_ORG_MAX: usize = 16;
+/// The most roots, intermediates or TLS roots of an organisation, and TLS roots of an orderer.
+pub(crate) const CERTIFICATES_PER_ORG_MAX: usize = 16;
+pub(crate) const ANCHORS_PER_ORG_MAX: usize = 16;
+pub(crate) const UNITS_PER_ORG_MAX: usize = 16;
 
 /// A checked channel config.
 #[derive(Clone, Debug)]
@@ -178,8 +180,9 @@ impl ChannelConfig {
     /// [`ConfigError`] names what is wrong.
     pub fn decode(channel: ChannelId, bytes: Bytes) -> Result<Self, ConfigError> {
         let hash = Digest::of(&bytes);
-        let wire = proto::ChannelConfig::decode(bytes.clone())
-            .map_err(|error| ConfigError::Malformed(error.to_string()))?;
+        let malformed = |error: &dyn std::fmt::Display| ConfigError::Malformed(error.to_string());
+        shape::check(tables::CHANNEL_CONFIG, &bytes).map_err(|error| malformed(&error))?;
+        let wire = proto::ChannelConfig::decode(bytes.clone()).map_err(|error| malformed(&error))?;
         let previous_hash = Digest::try_from(&wire.previous_hash[..])
             .map_err(|_| ConfigError::PreviousHash(wire.previous_hash.len()))?;
         count("orgs", wire.orgs.len(), 1, ORGS_MAX)?;
@@ -393,4 +396,32 @@ fn refuse_twice(what: &'static str, values: impl Iterator<Item = String>) -> Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::suite::Chain;
+
+    fn refused(change: impl FnOnce(&mut proto::ChannelConfig)) -> ConfigError {
+        let chain = Chain::new(1);
+        let mut wire = chain.config().to_wire();
+        change(&mut wire);
+        let refused = ChannelConfig::decode(chain.channel(), wire.encode_to_vec().into());
+        refused.expect_err("it is refused")
+    }
+
+    /// An org of nothing has two bytes on the wire and 176 in memory: none is made before they are counted.
+    #[test]
+    fn lists_are_counted_before_they_are_decoded() {
+        let nothing = Bytes::from([4 << 3 | 2, 0].repeat(ORGS_MAX + 1));
+        let orgs = ChannelConfig::decode(ChannelId::from_bytes([7; 32]), nothing).unwrap_err();
+        let roots = refused(|wire| wire.orderers[0].tls_roots = vec![Bytes::new(); 17]);
+        let units = refused(|wire| wire.orgs[0].reader_ous = vec![String::new(); 17]);
+
+        let told = [orgs, roots, units].map(|error| error.to_string());
+        assert!(told[0].ends_with("orgs stands 257 times, the limit is 256"), "{told:?}");
+        assert!(told[1].ends_with("TLS roots of one orderer stands 17 times, the limit is 16"), "{told:?}");
+        assert!(told[2].ends_with("reader units of one org stands 17 times, the limit is 16"), "{told:?}");
+    }
 }

@@ -8,6 +8,9 @@ mod limits;
 mod policy;
 mod update;
 
+pub(crate) use config::{
+    ANCHORS_PER_ORG_MAX, CERTIFICATES_PER_ORG_MAX, FOLLOWERS_MAX, ORGS_MAX, UNITS_PER_ORG_MAX,
+};
 pub use config::{ChannelConfig, ConfigError, Orderer, OrdererEndpoint, Org};
 pub use genesis::{Genesis, GenesisError};
 pub use history::{Access, ConfigHistory};

@@ -13,6 +13,7 @@
 
 use super::{ChannelConfig, ConfigError};
 use crate::types::{ChannelId, OrgId};
+use crate::wire::shape::{self, ShapeError, tables};
 use crate::wire::{CertificateChain, proto};
 use bytes::Bytes;
 use ledgercast_crypto::certificate::{Certificate, CertificateError};
@@ -136,11 +137,12 @@ impl ConfigUpdate {
     /// # Errors
     /// [`UpdateError::Malformed`] or [`UpdateError::TooManySignatures`].
     pub fn decode(bytes: Bytes) -> Result<Self, UpdateError> {
+        shape::check(tables::CONFIG_UPDATE, &bytes).map_err(|error| match error {
+            ShapeError::Count { found, max: SIGNATURES_MAX, .. } => UpdateError::TooManySignatures { found },
+            error => UpdateError::Malformed(error.to_string()),
+        })?;
         let wire =
             proto::ConfigUpdate::decode(bytes).map_err(|error| UpdateError::Malformed(error.to_string()))?;
-        if wire.signatures.len() > SIGNATURES_MAX {
-            return Err(UpdateError::TooManySignatures { found: wire.signatures.len() });
-        }
         let signatures = wire.signatures.into_iter().map(AdminSignature::try_from);
         Ok(Self { config: wire.config, signatures: signatures.collect::<Result<_, _>>()? })
     }

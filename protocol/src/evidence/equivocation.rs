@@ -4,6 +4,7 @@ use crate::channel::ChannelConfig;
 use crate::ledger::{CertifiedHeader, HeaderError, QuorumCertificateError};
 use crate::types::{BlockNumber, ChannelId};
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::PublicKey;
@@ -124,8 +125,9 @@ impl Equivocation {
     /// # Errors
     /// [`EquivocationError`] names what is wrong.
     pub fn decode(bytes: Bytes) -> Result<Self, EquivocationError> {
-        let wire = proto::Equivocation::decode(bytes);
-        Self::try_from(wire.map_err(|error| EquivocationError::Malformed(error.to_string()))?)
+        let malformed = |error: &dyn std::fmt::Display| EquivocationError::Malformed(error.to_string());
+        shape::check(tables::EQUIVOCATION, &bytes).map_err(|error| malformed(&error))?;
+        Self::try_from(proto::Equivocation::decode(bytes).map_err(|error| malformed(&error))?)
     }
 
     /// The bytes of a protobuf `Equivocation`.

@@ -3,6 +3,7 @@
 use super::{Equivocation, Verdict};
 use crate::types::{BlockNumber, ChannelId};
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use ledgercast_crypto::keys::PublicKey;
@@ -180,6 +181,7 @@ pub fn to_saved<'a>(kept: impl Iterator<Item = (ChannelId, &'a Kept)>) -> Bytes 
 
 /// Reads that value back; `None` when it is not what was saved.
 pub fn from_saved(saved: Bytes) -> Option<BTreeMap<ChannelId, Kept>> {
+    shape::check(tables::KEPT_EVIDENCE_LIST, &saved).ok()?;
     let wire = proto::KeptEvidenceList::decode(saved).ok()?;
     wire.channels.into_iter().map(Kept::from_wire).collect()
 }

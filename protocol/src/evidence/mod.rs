@@ -24,6 +24,7 @@ mod portable;
 
 pub use equivocation::{Equivocation, EquivocationError, Verdict};
 pub use kept::{Kept, PROOFS_MAX, PROOFS_PER_ORDERER_MAX, Proof, from_saved, to_saved};
+pub(crate) use portable::CONFIGS_MAX;
 pub use portable::{EVIDENCE_BYTES_MAX, Evidence, EvidenceError, verify};
 
 #[cfg(test)]

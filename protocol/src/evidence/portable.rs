@@ -5,6 +5,7 @@ use crate::channel::{ChannelConfig, ConfigUpdate, Genesis, UpdateError};
 use crate::ledger::{Block, BlockError, HeaderError, VerifiedBlock, VerifiedHeader};
 use crate::types::BlockNumber;
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use prost::Message as _;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use thiserror::Error;
 
 /// The longest evidence that is decoded. Derived: some hundred config blocks of the usual size.
 pub const EVIDENCE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The most config blocks of one evidence: one is at least as long as its header and a signature.
+pub(crate) const CONFIGS_MAX: usize = EVIDENCE_BYTES_MAX / 256;
 
 /// What proves an orderer's guilt to anybody who has block 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +117,7 @@ impl Evidence {
             return Err(EvidenceError::TooLong { found: bytes.len() });
         }
         let malformed = |error: String| EvidenceError::Malformed(error);
+        shape::check(tables::EVIDENCE, &bytes).map_err(|error| malformed(error.to_string()))?;
         let wire = proto::Evidence::decode(bytes).map_err(|error| malformed(error.to_string()))?;
         let pair = wire.equivocation.ok_or_else(|| malformed("its two headers are missing".to_owned()))?;
         let configs = wire.configs.into_iter().map(Block::try_from).collect::<Result<_, _>>()?;

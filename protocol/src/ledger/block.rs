@@ -3,6 +3,7 @@
 use super::{CertifiedHeader, HeaderError};
 use crate::types::BlockNumber;
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -21,6 +22,7 @@ impl Block {
     /// # Errors
     /// [`HeaderError`] when it is none, or when the header's shape is wrong.
     pub fn decode(bytes: Bytes) -> Result<Self, HeaderError> {
+        shape::check(tables::BLOCK, &bytes).map_err(|error| HeaderError::Malformed(error.to_string()))?;
         let wire = proto::Block::decode(bytes).map_err(|error| HeaderError::Malformed(error.to_string()))?;
         Self::try_from(wire)
     }

@@ -4,6 +4,7 @@ use super::{QuorumCertificate, QuorumCertificateError};
 use crate::time::WallTime;
 use crate::types::{BlockNumber, ChannelId};
 use crate::wire::proto;
+use crate::wire::shape::{self, tables};
 use bytes::Bytes;
 use ledgercast_crypto::digest::Digest;
 use prost::Message as _;
@@ -164,8 +165,9 @@ impl CertifiedHeader {
     /// # Errors
     /// [`HeaderError`] names what is wrong.
     pub fn decode(bytes: Bytes) -> Result<Self, HeaderError> {
-        let wire = proto::CertifiedHeader::decode(bytes)
-            .map_err(|error| HeaderError::Malformed(error.to_string()))?;
+        let malformed = |error: &dyn std::fmt::Display| HeaderError::Malformed(error.to_string());
+        shape::check(tables::CERTIFIED_HEADER, &bytes).map_err(|error| malformed(&error))?;
+        let wire = proto::CertifiedHeader::decode(bytes).map_err(|error| malformed(&error))?;
         Self::try_from(wire)
     }
 

@@ -4,10 +4,11 @@ use super::message::{
     AliveRecord, CertificateChain, ChannelMessage, Conflict, Hello, InternalEndpoint, Message, Push,
 };
 use super::message::{RevocationMark, Summary, Tip, WantBody, WantHeaders};
+use super::shape::{self, ShapeError, tables};
 use super::{
-    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, LINKS_MAX,
-    LIST_ENTRIES_MAX, REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, TICKS_MAX, TickChain,
-    WANT_ANCHORS_MAX, proto,
+    Alive, BODY_FRAME_BYTES, CERTIFICATES_MAX, CHANNELS_MAX, CHILDREN_MAX, HEADERS_MAX, INTERMEDIATES_MAX,
+    LINKS_MAX, LIST_ENTRIES_MAX, REVOCATION_LISTS_MAX, REVOCATION_MARKS_MAX, Signed, Statement, TICKS_MAX,
+    TickChain, WANT_ANCHORS_MAX, proto,
 };
 use crate::evidence::{Equivocation, EquivocationError};
 use crate::ledger::{CertifiedHeader, HeaderError};
@@ -21,15 +22,15 @@ use ledgercast_crypto::{RevocationError, RevocationList, RevocationNumber, Signa
 use prost::Message as _;
 use thiserror::Error;
 
-/// The most intermediates in a certificate chain.
-const INTERMEDIATES_MAX: usize = 4;
-
 /// Why bytes are not a message; an offence of whoever sent them.
 #[derive(Debug, Error)]
 pub enum DecodeError {
     /// Not the protobuf message that was expected.
     #[error("frame does not decode: {0}")]
     Protobuf(#[from] prost::DecodeError),
+    /// A form of protobuf that nobody sends.
+    #[error("frame is not decoded: {0}")]
+    Shape(String),
     /// A `oneof` without value: empty, or of a kind that this version does not know.
     #[error("{0} has no content that this version knows")]
     NoContent(&'static str),
@@ -69,6 +70,16 @@ pub enum DecodeError {
     /// A revocation list is none.
     #[error(transparent)]
     Revocation(#[from] RevocationError),
+}
+
+impl From<ShapeError> for DecodeError {
+    fn from(error: ShapeError) -> Self {
+        match error {
+            ShapeError::Count { field, found, max } => Self::Count { field, found, max },
+            ShapeError::Short { field, found, .. } => Self::Length { field, found },
+            ShapeError::Group(_) => Self::Shape(error.to_string()),
+        }
+    }
 }
 
 pub(super) fn digest(field: &'static str, bytes: &Bytes) -> Result<Digest, DecodeError> {
@@ -272,6 +283,7 @@ impl Message {
     /// [`DecodeError`] names the field that is wrong.
     pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
         use proto::frame::Message as Wire;
+        shape::check(tables::FRAME, &frame)?;
         Ok(match required("frame", proto::Frame::decode(frame)?.message)? {
             Wire::Hello(hello) => Self::Hello(Hello {
                 version: hello.version,
@@ -363,6 +375,32 @@ mod tests {
             let decoded = Message::decode(frame.clone()).unwrap();
             assert!(frame.is_unique(), "{} holds it", decoded.kind());
         }
+    }
+
+    /// An alive of nothing has two bytes in a frame and 304 in memory.
+    #[test]
+    fn lists_are_counted_and_their_entries_measured_before_they_are_decoded() {
+        let alives = |count: u16| {
+            let entries = [10, 0].repeat(count.into());
+            let mut frame = vec![5 << 3 | 2, (entries.len() % 128) as u8 | 128, (entries.len() / 128) as u8];
+            frame.extend(entries);
+            Message::decode(frame.into())
+        };
+
+        let (many, few) = (alives(4097), alives(100));
+
+        assert!(matches!(many, Err(DecodeError::Count { field: "alives", found: 4097, .. })), "{many:?}");
+        assert!(matches!(few, Err(DecodeError::Length { field: "alives", found: 0 })), "{few:?}");
+    }
+
+    #[test]
+    fn what_stands_twice_is_not_put_together() {
+        let frame = Message::WantCertificates(vec![leave().member]).encode();
+
+        let refused = Message::decode(frame.repeat(2).into());
+
+        let is_counted = matches!(refused, Err(DecodeError::Count { found: 2, max: 1, .. }));
+        assert!(is_counted, "{refused:?}");
     }
 
     #[test]

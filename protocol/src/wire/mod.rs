@@ -1,7 +1,7 @@
 //! What peers say to each other: bounded decoding of frames into checked shapes, and signed statements.
 //!
 //! ```text
-//! frame bytes ─decode──► Message (shapes, bounds) ─► peer: cheap checks ─► Job ─verify──► Verified<T>
+//! frame bytes ─shape, decode──► Message (bounds) ─► peer: cheap checks ─► Job ─verify──► Verified<T>
 //!             └─ DecodeError: an offence of the session's peer
 //! ```
 //!
@@ -12,6 +12,7 @@ mod decode;
 mod encode;
 mod message;
 pub mod proto;
+pub(crate) mod shape;
 mod signed;
 mod statement;
 
@@ -46,6 +47,9 @@ pub const HEADERS_MAX: usize = 1024;
 
 /// The most children that a push may name: the tree's width for 4,096 relays.
 pub const CHILDREN_MAX: usize = 64;
+
+/// The most intermediates in a certificate chain.
+pub(crate) const INTERMEDIATES_MAX: usize = 4;
 
 /// The most certificates that one frame carries.
 pub const CERTIFICATES_MAX: usize = 64;

@@ -238,9 +238,18 @@ fn a_flood_of_signatures_and_malformed_bytes_are_refused_unread() {
         signatures: vec![proto::AdminSignature::default(); SIGNATURES_MAX + 1],
     };
 
+    let admin = proto::AdminSignature {
+        certificate: chain.admin().certificate.der().clone(),
+        intermediates: vec![chain.admin().certificate.der().clone(); 9],
+        signature: vec![0; 64].into(),
+    };
+    let long = proto::ConfigUpdate { config: Bytes::new(), signatures: vec![admin] };
+
     let flood = ConfigUpdate::decode(flood.encode_to_vec().into());
+    let long = ConfigUpdate::decode(long.encode_to_vec().into()).unwrap_err().to_string();
     let malformed = ConfigUpdate::decode(Bytes::from_static(b"\xff"));
 
     assert_eq!(flood.unwrap_err(), UpdateError::TooManySignatures { found: SIGNATURES_MAX + 1 });
+    assert!(long.ends_with("intermediates stands 9 times, the limit is 8"), "{long}");
     assert!(matches!(malformed, Err(UpdateError::Malformed(_))));
 }
