@@ -122,6 +122,14 @@ impl Marks {
     }
 }
 
+/// Reads a saved table of at most so many marks and saves it again; `None` when it is none.
+#[cfg(feature = "saved")]
+pub fn resave_marks(saved: Bytes, count_max: usize) -> Option<Bytes> {
+    let mut marks = Marks::new(count_max);
+    marks.restore(saved).ok()?;
+    Some(marks.encode())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

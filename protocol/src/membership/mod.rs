@@ -39,6 +39,8 @@ mod ticks;
 pub use config::Config;
 pub use disclosure::Disclosure;
 pub use duplicates::Endpoints;
+#[cfg(feature = "saved")]
+pub use marks::resave_marks;
 pub use table::{MemberStatus, MemberView};
 
 use crate::budget::Budget;

@@ -33,6 +33,8 @@ mod trust;
 
 pub use config::{OwnIdentity, PeerConfig, RestoredChannel, RestoredState};
 pub use load::Load;
+#[cfg(feature = "saved")]
+pub use revocations::resave_revocations;
 pub use snapshot::{ChannelSnapshot, MemberSnapshot, SessionSnapshot, Snapshot};
 
 use crate::budget::Budget;

@@ -72,6 +72,12 @@ fn next_saved(rest: &mut Bytes) -> Option<(Digest, RevocationList)> {
     Some((authority, RevocationList::from_der(rest.split_to(length)).ok()?))
 }
 
+/// Reads saved lists, as many as fit, and saves them again.
+#[cfg(feature = "saved")]
+pub fn resave_revocations(saved: Bytes, bytes_max: usize) -> Bytes {
+    Revocations::restore(Some(saved), bytes_max).to_saved()
+}
+
 /// The lists in force, by CA; of several orgs of one CA each has the same. Those that `may_tell` allows.
 pub(super) fn lists_for(
     roster: &Roster,

@@ -1,0 +1,7 @@
+//! Blocks: see `ledgercast_decoders::block`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::block::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

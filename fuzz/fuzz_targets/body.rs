@@ -1,0 +1,7 @@
+//! Bodies of blocks: see `ledgercast_decoders::body`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::body::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

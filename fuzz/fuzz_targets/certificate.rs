@@ -1,0 +1,7 @@
+//! Certificates in DER: see `ledgercast_decoders::certificate`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::certificate::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

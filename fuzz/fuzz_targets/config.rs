@@ -1,0 +1,7 @@
+//! Channel configs: see `ledgercast_decoders::config`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::config::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

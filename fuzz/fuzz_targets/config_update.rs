@@ -1,0 +1,7 @@
+//! Config updates: see `ledgercast_decoders::config_update`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::config_update::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

@@ -1,0 +1,7 @@
+//! Envelopes: see `ledgercast_decoders::envelope`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::envelope::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

@@ -1,0 +1,7 @@
+//! Equivocations: see `ledgercast_decoders::equivocation`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::equivocation::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

@@ -1,0 +1,7 @@
+//! Frames: see `ledgercast_decoders::frame`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::frame::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

@@ -1,0 +1,7 @@
+//! Certified headers: see `ledgercast_decoders::header`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::header::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));

@@ -1,0 +1,7 @@
+//! Short values: see `ledgercast_decoders::values`, which states the bound.
+#![no_main]
+
+use ledgercast_decoders::values::TARGET;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| ledgercast_fuzz::run(&TARGET, input));
