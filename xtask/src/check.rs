@@ -30,6 +30,8 @@ impl Step {
 }
 
 const FORMAT: Step = Step::cargo("format", &["fmt", "--check"]);
+const FORMAT_OF_FUZZ: Step =
+    Step::cargo("format of fuzz", &["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]);
 const LINTS: Step =
     Step::cargo("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
 const DOCS: Step = Step {
@@ -45,7 +47,7 @@ const ADVISORIES: Step = Step::cargo("advisories", &["deny", "check", "--disable
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut verdicts = Vec::new();
-    for step in [FORMAT, LINTS, DOCS] {
+    for step in [FORMAT, FORMAT_OF_FUZZ, LINTS, DOCS] {
         verdicts.push((step.name, passed(&step)?));
     }
     verdicts.push(match arguments.without_tests {

@@ -5,6 +5,7 @@ mod bindings;
 mod check;
 mod devnet;
 mod evictions;
+mod fuzz;
 mod input;
 mod interrupt;
 mod kill;
@@ -31,6 +32,7 @@ enum Command {
     Bindings(bindings::Arguments),
     Check(check::Arguments),
     Devnet(devnet::Arguments),
+    Fuzz(fuzz::Arguments),
     Kill(kill::Arguments),
     Membership(membership::Arguments),
     Swarm(swarm::Arguments),
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Bindings(arguments) => bindings::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Check(arguments) => check::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devnet(arguments) => devnet::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Membership(arguments) => membership::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Swarm(arguments) => swarm::run(&arguments).map(|()| ExitCode::SUCCESS),
