@@ -1,5 +1,7 @@
 //! Inputs that cost the most memory for their length: lists of the shortest right entries, one more than a
-//! growing vector had room for, and lists of entries of nothing.
+//! growing vector had room for, lists of entries of nothing, and names of nothing in certificates.
+
+mod der;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use ledgercast_crypto::{Digest, MemberId, RevocationNumber, SecretKey};
@@ -29,6 +31,7 @@ pub(crate) fn inputs() -> Vec<(&'static Target, String, Bytes)> {
         }
     }
     inputs.extend(empty_entries());
+    inputs.extend(der::inputs());
     let parts = Bytes::from(vec![0; 4 * 65_537]);
     inputs.push((&body::TARGET, "parts of nothing".to_owned(), parts));
     inputs

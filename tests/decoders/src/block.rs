@@ -8,7 +8,7 @@ use ledgercast_protocol::ledger::{Block, VerifiedBlock};
 
 /// See the module.
 pub const TARGET: Target =
-    Target { name: "block", bound: Bound { base: 4 * 1024, factor: 12 }, property: check };
+    Target { name: "block", bound: Bound { base: 4 * 1024, factor: 12, parsed_max: 0 }, property: check };
 
 fn check(trial: &Trial<'_>) {
     let Ok(block) = trial.decode(Block::decode) else { return };

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use ledgercast_protocol::ledger::{Body, BodyBuilder};
 
 /// See the module.
-pub const TARGET: Target = Target { name: "body", bound: Bound { base: 1024, factor: 12 }, property: check };
+pub const TARGET: Target =
+    Target { name: "body", bound: Bound { base: 1024, factor: 12, parsed_max: 0 }, property: check };
 
 /// Above what the inputs of a fuzzer hold, so that nothing ends there too soon.
 const PARTS_MAX: usize = 100_000;

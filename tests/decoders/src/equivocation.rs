@@ -6,8 +6,11 @@ use crate::{Bound, Target, Trial};
 use ledgercast_protocol::evidence::Equivocation;
 
 /// See the module.
-pub const TARGET: Target =
-    Target { name: "equivocation", bound: Bound { base: 4 * 1024, factor: 8 }, property: check };
+pub const TARGET: Target = Target {
+    name: "equivocation",
+    bound: Bound { base: 4 * 1024, factor: 8, parsed_max: 0 },
+    property: check,
+};
 
 fn check(trial: &Trial<'_>) {
     let Ok(equivocation) = trial.decode(Equivocation::decode) else { return };

@@ -7,7 +7,7 @@ use ledgercast_protocol::evidence::Evidence;
 
 /// See the module.
 pub const TARGET: Target =
-    Target { name: "evidence", bound: Bound { base: 4 * 1024, factor: 8 }, property: check };
+    Target { name: "evidence", bound: Bound { base: 4 * 1024, factor: 8, parsed_max: 0 }, property: check };
 
 fn check(trial: &Trial<'_>) {
     let Ok(evidence) = trial.decode(Evidence::decode) else { return };

@@ -1,13 +1,17 @@
 //! Genesis blocks: files that operators give, and blocks that a store holds.
 //!
-//! Bound: 8 KiB and 24 times the input. Derived: as a config, with a body of one part and its envelope.
+//! Bound: 8 KiB and 24 times the input, and while a certificate in it is parsed 128 times that. Derived: as a config, with a body of one part and its envelope.
 
 use crate::{Bound, Target, Trial};
+use ledgercast_crypto::certificate::CERTIFICATE_BYTES_MAX;
 use ledgercast_protocol::channel::Genesis;
 
 /// See the module.
-pub const TARGET: Target =
-    Target { name: "genesis", bound: Bound { base: 8 * 1024, factor: 24 }, property: check };
+pub const TARGET: Target = Target {
+    name: "genesis",
+    bound: Bound { base: 8 * 1024, factor: 24, parsed_max: CERTIFICATE_BYTES_MAX },
+    property: check,
+};
 
 fn check(trial: &Trial<'_>) {
     let Ok(genesis) = trial.decode(Genesis::decode) else { return };

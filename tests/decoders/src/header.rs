@@ -9,7 +9,7 @@ use ledgercast_protocol::ledger::{CertifiedHeader, Header};
 
 /// See the module.
 pub const TARGET: Target =
-    Target { name: "header", bound: Bound { base: 4 * 1024, factor: 8 }, property: check };
+    Target { name: "header", bound: Bound { base: 4 * 1024, factor: 8, parsed_max: 0 }, property: check };
 
 fn check(trial: &Trial<'_>) {
     if let Ok(header) = trial.decode(Header::decode) {

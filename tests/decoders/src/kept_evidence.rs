@@ -6,8 +6,11 @@ use crate::{Bound, Target, Trial};
 use ledgercast_protocol::evidence::{from_saved, to_saved};
 
 /// See the module.
-pub const TARGET: Target =
-    Target { name: "kept_evidence", bound: Bound { base: 4 * 1024, factor: 16 }, property: check };
+pub const TARGET: Target = Target {
+    name: "kept_evidence",
+    bound: Bound { base: 4 * 1024, factor: 16, parsed_max: 0 },
+    property: check,
+};
 
 fn check(trial: &Trial<'_>) {
     let Some(kept) = trial.decode(from_saved) else { return };

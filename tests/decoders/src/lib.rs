@@ -29,7 +29,7 @@ mod target;
 pub mod values;
 
 pub use meter::Meter;
-pub use target::{Bound, Target, Trial};
+pub use target::{Bound, PARSER_FACTOR, Target, Trial};
 
 /// Every decoder, by name.
 pub const TARGETS: [&Target; 18] = [

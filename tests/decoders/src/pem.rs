@@ -1,13 +1,17 @@
 //! PEM texts: certificates, revocation lists and keys in files that operators give, up to 512 KiB.
 //!
-//! Bound: 8 KiB and 32 times the input. Derived: the DER is three quarters of the text, then as certificates.
+//! Bound: 8 KiB and 32 times the input, and while a list in it is parsed 128 times that. Derived: the DER is three quarters of the text, then as certificates.
 
 use crate::{Bound, Target, Trial};
+use ledgercast_crypto::revocation::REVOCATION_LIST_BYTES_MAX;
 use ledgercast_crypto::{Certificate, RevocationList, SecretKey};
 
 /// See the module.
-pub const TARGET: Target =
-    Target { name: "pem", bound: Bound { base: 8 * 1024, factor: 32 }, property: check };
+pub const TARGET: Target = Target {
+    name: "pem",
+    bound: Bound { base: 8 * 1024, factor: 32, parsed_max: REVOCATION_LIST_BYTES_MAX },
+    property: check,
+};
 
 fn check(trial: &Trial<'_>) {
     let Some(text) = trial.text() else { return };

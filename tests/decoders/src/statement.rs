@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 /// See the module.
 pub const TARGET: Target =
-    Target { name: "statement", bound: Bound { base: 4 * 1024, factor: 4 }, property: check };
+    Target { name: "statement", bound: Bound { base: 4 * 1024, factor: 4, parsed_max: 0 }, property: check };
 
 const SIGNATURE: Signature = Signature::from_bytes([7; 64]);
 

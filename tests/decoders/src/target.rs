@@ -10,6 +10,10 @@ use std::sync::Once;
 static TABLES: Once = Once::new();
 const ANY_CERTIFICATE: &[u8] = include_bytes!("../../../fuzz/corpus/certificate/seed-ca");
 
+/// What the X.509 parser holds for each byte of what it parses, in the worst case found: a name of two bytes
+/// has 72, in a vector that doubles: 108 times. It parses one certificate or list at a time, and keeps nothing.
+pub const PARSER_FACTOR: usize = 128;
+
 /// How many bytes a decoder may hold at once: so many, and so many for each byte of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
@@ -17,6 +21,8 @@ pub struct Bound {
     pub base: usize,
     /// For each byte of the input.
     pub factor: usize,
+    /// The longest certificate or revocation list that is parsed in it: [`PARSER_FACTOR`] for each byte more.
+    pub parsed_max: usize,
 }
 
 /// A decoder.
@@ -41,7 +47,8 @@ pub struct Trial<'a> {
 impl Bound {
     /// For an input of this length.
     pub fn of(self, input_bytes: usize) -> usize {
-        self.base.saturating_add(self.factor.saturating_mul(input_bytes))
+        let parsed = PARSER_FACTOR.saturating_mul(input_bytes.min(self.parsed_max));
+        self.base.saturating_add(self.factor.saturating_mul(input_bytes)).saturating_add(parsed)
     }
 }
 

@@ -10,7 +10,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 /// See the module.
-pub const TARGET: Target = Target { name: "values", bound: Bound { base: 1024, factor: 4 }, property: check };
+pub const TARGET: Target =
+    Target { name: "values", bound: Bound { base: 1024, factor: 4, parsed_max: 0 }, property: check };
 
 fn check(trial: &Trial<'_>) {
     let bytes = trial.input();
