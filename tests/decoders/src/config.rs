@@ -1,8 +1,8 @@
 //! Channel configs: in block 0, and in updates that any writer may submit.
 //!
-//! Bound: 8 KiB and 24 times the input, and while a certificate in it is parsed 128 times that. Derived: a CA's certificate is held decoded (its own bytes, names and
-//! numbers) in the roster and while it is checked; names and endpoints are copied, and copied again to find
-//! those that stand there twice.
+//! Bound: 8 KiB and 24 times the input, and while a certificate in it is parsed 128 times that. Derived: a
+//! CA's certificate is held decoded (its own bytes, names and numbers) in the roster and while it is
+//! checked; names and endpoints are copied, and copied again to find those that stand there twice.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::Digest;

@@ -1,7 +1,8 @@
 //! Config updates: payloads that any writer may submit; an orderer decodes them before it judges who signed.
 //!
-//! Bound: 4 KiB and 16 times the input, and while a certificate in it is parsed 128 times that. Derived: the config is a slice of the input; an admin's certificate
-//! is held decoded, beside what the parser makes of it.
+//! Bound: 4 KiB and 16 times the input, and while a certificate in it is parsed 128 times that. Derived: the
+//! config is a slice of the input; an admin's certificate is held decoded, beside what the parser makes of
+//! it.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::certificate::CERTIFICATE_BYTES_MAX;

@@ -1,7 +1,8 @@
 //! Frames: what any process that reaches a peer's port may send, up to 64 KiB, 260 KiB or 1 MiB by lane.
 //!
-//! Bound: 4 KiB and 12 times the input, and while a list in it is parsed 128 times that. Derived: an entry of a list is at least as long as the shortest right
-//! one, and is held as protobuf's struct and as ours at once, in vectors that double.
+//! Bound: 4 KiB and 12 times the input, and while a list in it is parsed 128 times that. Derived: an entry
+//! of a list is at least as long as the shortest right one, and is held as protobuf's struct and as ours at
+//! once, in vectors that double.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::revocation::REVOCATION_LIST_BYTES_MAX;

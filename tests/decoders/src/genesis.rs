@@ -1,6 +1,7 @@
 //! Genesis blocks: files that operators give, and blocks that a store holds.
 //!
-//! Bound: 8 KiB and 24 times the input, and while a certificate in it is parsed 128 times that. Derived: as a config, with a body of one part and its envelope.
+//! Bound: 8 KiB and 24 times the input, and while a certificate in it is parsed 128 times that. Derived: as
+//! a config, with a body of one part and its envelope.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::certificate::CERTIFICATE_BYTES_MAX;

@@ -1,6 +1,7 @@
 //! PEM texts: certificates, revocation lists and keys in files that operators give, up to 512 KiB.
 //!
-//! Bound: 8 KiB and 32 times the input, and while a list in it is parsed 128 times that. Derived: the DER is three quarters of the text, then as certificates.
+//! Bound: 8 KiB and 32 times the input, and while a list in it is parsed 128 times that. Derived: the DER is
+//! three quarters of the text, then as certificates.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::revocation::REVOCATION_LIST_BYTES_MAX;

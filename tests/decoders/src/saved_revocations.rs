@@ -1,6 +1,7 @@
 //! Learned revocation lists: what a peer reads back from its own disk, up to 4 MiB.
 //!
-//! Bound: 8 KiB and 24 times the input, and while a list in it is parsed 128 times that. Derived: as revocation lists, and once more as bytes to be saved.
+//! Bound: 8 KiB and 24 times the input, and while a list in it is parsed 128 times that. Derived: as
+//! revocation lists, and once more as bytes to be saved.
 
 use crate::{Bound, Target, Trial};
 use ledgercast_crypto::revocation::REVOCATION_LIST_BYTES_MAX;

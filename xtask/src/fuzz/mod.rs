@@ -1,5 +1,6 @@
-//! `cargo xtask fuzz`: each decoder of foreign bytes under libFuzzer, for so much time of a processor. What it
-//! finds new lies in `fuzz/found`, what ends a target in `fuzz/artifacts`; `fuzz/README.md` says what then.
+//! `cargo xtask fuzz`: each decoder of foreign bytes under libFuzzer, for so much time of a processor. What
+//! it finds new lies in `fuzz/found`, what ends a target in `fuzz/artifacts`; `fuzz/README.md` says what
+//! then.
 
 mod report;
 
@@ -74,9 +75,7 @@ fn build(folder: &Path) -> anyhow::Result<()> {
         command.status().is_ok_and(|status| status.success())
     };
     if !quiet(cargo().args(["fuzz", "--version"])) {
-        bail!(
-            "cargo-fuzz is not installed; `cargo install cargo-fuzz --locked --version {CARGO_FUZZ}` brings it"
-        );
+        bail!("cargo-fuzz is missing; `cargo install cargo-fuzz --locked --version {CARGO_FUZZ}` brings it");
     }
     eprintln!("building the fuzz targets …");
     let mut command = cargo();
