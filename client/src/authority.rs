@@ -11,6 +11,7 @@ use ledgercast_crypto::issue::{
     write_new_public, write_new_secret,
 };
 use ledgercast_crypto::msp::{self, MspError};
+use ledgercast_crypto::tls::to_certificate_pem;
 use ledgercast_crypto::{Certificate, MemberId, Msp, OrgRoots, RevocationList, Role, Roster, SecretKey};
 use ledgercast_protocol::time::WallTime;
 use std::path::{Path, PathBuf};
@@ -152,12 +153,19 @@ impl OrgAuthority {
 }
 
 impl OrgAuthority {
-    /// Certifies a member's key anew, with the same name, role and unit, and puts the certificate in the place of
-    /// the old one: a running process takes it up. The member stays the same.
+    /// Certifies a member's keys anew, with the same name, role, unit and hosts, and puts the certificates in the
+    /// place of the old ones. A running process takes up the member's, and needs a start for that of its TLS
+    /// pair; a pair of another CA stays. The member stays the same. Returns the member's certificate, and
+    /// whether the TLS pair is renewed.
     ///
     /// # Errors
-    /// [`AuthorityError`] names the cause; the old certificate stays.
-    pub fn renew(&self, home: &Path, now: WallTime, days: u64) -> Result<Certificate, AuthorityError> {
+    /// [`AuthorityError`] names the cause; the member's old certificate stays.
+    pub fn renew(
+        &self,
+        home: &Path,
+        now: WallTime,
+        days: u64,
+    ) -> Result<(Certificate, bool), AuthorityError> {
         let msp = home.join("msp");
         let old = Msp::load(&msp)?;
         let subject = old.certificate.subject().to_string();
@@ -170,8 +178,15 @@ impl OrgAuthority {
         };
         let enrolment = Enrolment { common_name: old.certificate.common_name(), role, validity, unit };
         let renewed = self.authority.enrol(&old.key.public(), &enrolment)?;
+        let own_ca = to_certificate_pem(self.tls_authority.certificate());
+        let tls = old.tls.filter(|files| files.ca_pem.trim() == own_ca.trim());
+        if let Some(files) = &tls {
+            let (certificate_pem, key_pem) = (files.certificate_pem.clone(), files.key_pem.clone());
+            let pair = self.tls_authority.renew(&enrolment, &TlsPair { certificate_pem, key_pem })?;
+            replace_public(&home.join("tls/server.crt"), &pair.certificate_pem)?;
+        }
         replace_public(&msp::certificate_file(&msp)?, &renewed.to_pem())?;
-        Ok(renewed)
+        Ok((renewed, tls.is_some()))
     }
 
     /// Revokes certificates beside those that the newest list names, and puts the next list into the org's
@@ -246,7 +261,7 @@ mod tests {
         let id = ca.enrol(&home, member, now).unwrap();
         let old = Msp::load(&home.join("msp")).unwrap();
 
-        ca.renew(&home, now, 5).unwrap();
+        assert!(ca.renew(&home, now, 5).unwrap().1, "the TLS pair is renewed as well");
         let renewed = Msp::load(&home.join("msp")).unwrap();
         let (list, _) = ca.revoke(std::slice::from_ref(&old.certificate), now, 5).unwrap();
         let ca = OrgAuthority::load(folder.path()).unwrap();
@@ -254,6 +269,9 @@ mod tests {
 
         assert_eq!(renewed.identity(now.as_seconds()).unwrap().member, id);
         assert_eq!(renewed.certificate.ous(), ["peer", "audit"]);
+        let [before, after] = [&old, &renewed].map(|msp| msp.tls.clone().unwrap());
+        assert_eq!(*before.key_pem, *after.key_pem);
+        assert_ne!(before.certificate_pem, after.certificate_pem);
         assert!(renewed.certificate.not_after() > old.certificate.not_after());
         assert_eq!((list.revoked_count(), next.revoked_count()), (1, 2));
         let org = msp::load_roots(&folder.path().join("msp"), "org1").unwrap();

@@ -75,3 +75,33 @@ fn issues_for_dns_names_and_addresses_only() {
 
     assert!(matches!(error, IssueError::TlsName { .. }), "{error}");
 }
+
+#[test]
+fn a_renewed_pair_has_the_key_and_the_hosts_of_the_old_one_and_lasts_longer() {
+    let tls = TlsAuthority::create("Org1", VALIDITY).unwrap();
+    let enrolment = |not_after| Enrolment {
+        common_name: "app",
+        role: Role::Client,
+        unit: Some("sales"),
+        validity: Validity { not_after, ..VALIDITY },
+    };
+    let hosts = ["localhost", "127.0.0.1", "::1"];
+    let old = tls.issue(&enrolment(VALIDITY.not_after - 100), &hosts).unwrap();
+
+    let renewed = tls.renew(&enrolment(VALIDITY.not_after), &old).unwrap();
+
+    let said = |pem: &str| {
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+        let parsed = pem.parse_x509().unwrap();
+        let names = parsed.subject_alternative_name().unwrap().unwrap();
+        let hosts: Vec<String> = names.value.general_names.iter().map(ToString::to_string).collect();
+        (hosts, parsed.public_key().raw.to_vec(), parsed.validity().not_after.timestamp())
+    };
+    let [before, after] = [&old, &renewed].map(|pair| said(&pair.certificate_pem));
+    assert_eq!((&before.0, &before.1), (&after.0, &after.1));
+    assert_eq!(before.0.len(), hosts.len());
+    assert_eq!(after.2 - before.2, 100);
+    assert_eq!(*old.key_pem, *renewed.key_pem);
+    let roster = Roster::try_new([org("Org1", &tls)]).unwrap();
+    assert_eq!(judge(&roster, &renewed, NOW).unwrap().units, ["client", "sales"]);
+}

@@ -21,8 +21,8 @@ const PEERS: [&str; 3] = ["peer0", "peer1", "peer2"];
 const VARIABLES: [(&str, &str); 2] =
     [("LEDGERCAST_LOG_FORMAT", "json"), ("LEDGERCAST_PEER_MSP_CHECK_INTERVAL", "1s")];
 
-/// From a list that is in the folder to its subject's end at all peers: the interval of one second, and the time
-/// that a machine needs which runs all tests at once.
+/// From a list that is in the folder to its subject's end at all peers: the interval of one second, and the
+/// time that a machine needs which runs all tests at once.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs blocks of the operations manual, by their names, in a folder.

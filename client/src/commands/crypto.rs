@@ -31,7 +31,8 @@ pub(super) struct Renew {
     /// Folder that `crypto ca create` wrote
     #[arg(long, value_name = "DIR")]
     ca: PathBuf,
-    /// The member's home; its certificate is replaced, its key and its TLS pair stay
+    /// The member's home; its certificates are replaced, its keys stay. A running process takes up the member's
+    /// certificate by itself, and that of its TLS pair with its next start
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
     /// How long the certificate is valid
@@ -121,16 +122,21 @@ pub(super) fn run(verb: Verb, output: &mut Output) -> Result<(), Failure> {
 }
 
 fn run_renew(renew: &Renew, output: &mut Output) -> Result<(), Failure> {
-    let renewed = OrgAuthority::load(&renew.ca)?.renew(&renew.home, wall_time(), renew.days)?;
+    let (renewed, is_tls) = OrgAuthority::load(&renew.ca)?.renew(&renew.home, wall_time(), renew.days)?;
     let until = moment(renewed.not_after() * 1000);
     let value = json!({
         "common_name": renewed.common_name(),
         "home": renew.home,
         "not_after": until,
         "fingerprint": renewed.fingerprint().to_string(),
+        "tls_renewed": is_tls,
     });
+    let tls = match is_tls {
+        true => "its TLS pair too, which a running process takes up when it is started again",
+        false => "its TLS pair is of another CA and stays",
+    };
     output.line(&value, || {
-        format!("{} in {} is certified until {until}", renewed.subject(), renew.home.display())
+        format!("{} in {} is certified until {until}; {tls}", renewed.subject(), renew.home.display())
     })
 }
 

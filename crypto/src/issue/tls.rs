@@ -7,9 +7,10 @@ use bytes::Bytes;
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use x509_parser::prelude::GeneralName;
 use zeroize::Zeroizing;
 
-use crate::certificate::CertificateError;
+use crate::certificate::{CertificateError, parse_der};
 use crate::issue::{Enrolment, IssueError, Validity, ca_name, ca_usages, params};
 use crate::pem::{self, PemError};
 
@@ -53,8 +54,7 @@ impl TlsAuthority {
     /// is none.
     pub fn from_pair(org: &str, pair: TlsPair) -> Result<Self, IssueError> {
         KeyPair::from_pem(&pair.key_pem)?;
-        let der = CertificateDer::from_pem_slice(pair.certificate_pem.as_bytes())
-            .map_err(|error| CertificateError::Pem(PemError::from(error)))?;
+        let der = decode(&pair.certificate_pem)?;
         Ok(Self { org: org.to_owned(), certificate: Bytes::copy_from_slice(&der), pair })
     }
 
@@ -75,17 +75,61 @@ impl TlsAuthority {
     ///
     /// As [`TlsAuthority::create`], and [`IssueError::TlsName`].
     pub fn issue(&self, enrolment: &Enrolment<'_>, names: &[&str]) -> Result<TlsPair, IssueError> {
+        let names = names.iter().map(|name| san(name)).collect::<Result<_, _>>()?;
+        self.certify(enrolment, names, &KeyPair::generate()?)
+    }
+
+    /// Certifies the key of a pair of this CA's anew, under the names that its certificate has.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsAuthority::issue`], and [`IssueError::Certificate`] for a certificate that cannot be
+    /// read.
+    pub fn renew(&self, enrolment: &Enrolment<'_>, old: &TlsPair) -> Result<TlsPair, IssueError> {
+        let names = names_of(&decode(&old.certificate_pem)?)?;
+        self.certify(enrolment, names, &KeyPair::from_pem(&old.key_pem)?)
+    }
+
+    fn certify(
+        &self,
+        enrolment: &Enrolment<'_>,
+        names: Vec<SanType>,
+        key: &KeyPair,
+    ) -> Result<TlsPair, IssueError> {
         let mut params = params(enrolment.name(&self.org)?, enrolment.validity)?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        params.subject_alt_names = names.iter().map(|name| san(name)).collect::<Result<_, _>>()?;
-        let key = KeyPair::generate()?;
+        params.subject_alt_names = names;
         let ca_key = KeyPair::from_pem(&self.pair.key_pem)?;
         let issuer = Issuer::from_ca_cert_der(&CertificateDer::from(self.certificate.as_ref()), ca_key)?;
-        Ok(pair(params.signed_by(&key, &issuer)?.der(), &key))
+        Ok(pair(params.signed_by(key, &issuer)?.der(), key))
     }
+}
+
+fn decode(pem: &str) -> Result<CertificateDer<'static>, CertificateError> {
+    CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|error| CertificateError::Pem(PemError::from(error)))
+}
+
+/// The DNS names and IP addresses of a certificate.
+fn names_of(der: &[u8]) -> Result<Vec<SanType>, IssueError> {
+    let malformed = || CertificateError::Malformed { what: "subject alternative names".to_owned() };
+    let parsed = parse_der(der)?;
+    let Some(names) = parsed.subject_alternative_name().map_err(|_| malformed())? else {
+        return Ok(Vec::new());
+    };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(san(name)),
+        GeneralName::IPAddress(bytes) => {
+            let address = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            let address = address.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+            address.ok().map(|address| Ok(SanType::IpAddress(address)))
+        }
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(name).collect()
 }
 
 fn pair(certificate_der: &[u8], key: &KeyPair) -> TlsPair {

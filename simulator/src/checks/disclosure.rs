@@ -255,7 +255,7 @@ impl Mentions {
             Some(channel_frame::Message::Leadership(claim)) => self.signed(&claim, What::Inner),
             Some(channel_frame::Message::ChannelLeave(leave)) => self.signed(&leave, What::Name),
             Some(channel_frame::Message::Push(push)) => self.name_all(push.children),
-            // What is about blocks, and signed by orderers, names no member; of a new kind it must be said here.
+            // What is about blocks, and signed by orderers, names no member.
             Some(
                 channel_frame::Message::StateSummary(_)
                 | channel_frame::Message::Announce(_)
