@@ -13,6 +13,8 @@ use ledgercast_protocol::types::{Lane, SessionId};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// What a liar may be asked about somebody whom it named itself.
+const ASKED_BACK: [&str; 3] = ["want_certificates", "want_alives", "want_anchors"];
 /// Frames above this wait for the receiver's down-link; smaller ones overtake, as with a fair queue.
 const BULK_BYTES: usize = 4096;
 
@@ -117,8 +119,12 @@ impl World {
         };
         self.checks.isolation.on_sent(&sent, number_of)?;
         relays::on_sent(&sent, channels)?;
-        let joined = &self.nodes[from.0].joined;
-        self.checks.disclosure.on_sent(&sent, &self.checks.isolation, joined)?;
+        // A liar that named somebody to who must not know of it may be asked who that is.
+        let is_asked_back = self.liars.contains(&to) && ASKED_BACK.contains(&peek.kind);
+        if !is_asked_back {
+            let joined = &self.nodes[from.0].joined;
+            self.checks.disclosure.on_sent(&sent, &self.checks.isolation, joined)?;
+        }
         if let Some(inspector) = &mut self.inspector {
             inspector(&sent).map_err(|found| Violation::Inspector { from, to, kind: peek.kind, found })?;
         }

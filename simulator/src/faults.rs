@@ -11,7 +11,7 @@ use crate::world::World;
 use bytes::Bytes;
 use ledgercast_protocol::peer::Peer;
 use ledgercast_protocol::store::BlockStore as _;
-use ledgercast_protocol::types::{ChannelId, Lane};
+use ledgercast_protocol::types::{BlockNumber, ChannelId, Lane};
 use ledgercast_protocol::wire::Message;
 use ledgercast_protocol::{Command, Input};
 use std::collections::{BTreeMap, VecDeque};
@@ -238,6 +238,12 @@ impl World {
         self.break_feeds().map_err(|violation| self.failure(violation))
     }
 
+    /// The orderers of a channel collude: beside this block they certify another header, which streams of
+    /// headers bring.
+    pub fn fork(&mut self, channel: ChannelId, number: u64) {
+        self.orderers.forks.insert((channel, BlockNumber::new(number)));
+    }
+
     /// Breaks all connections between two nodes: both sides notice at once.
     pub fn break_connections(&mut self, one: NodeId, other: NodeId) {
         let pair = [one, other];
@@ -336,7 +342,7 @@ impl World {
         let Some((connection, side)) = self.connection_between(from, to) else {
             return false;
         };
-        self.traffic.count_sent(Peek::at(&frame).kind, frame.len());
+        self.traffic.count_lie(Peek::at(&frame).kind, frame.len());
         self.put_on_wire(connection, side, lane, frame);
         true
     }

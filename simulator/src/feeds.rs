@@ -53,6 +53,8 @@ pub(crate) struct Orderers {
     streams: BTreeMap<StreamKey, Stream>,
     /// Bytes of bodies sent to peers.
     pub(crate) sent_bytes: u64,
+    /// Blocks of which streams of headers bring another header.
+    pub(crate) forks: BTreeSet<(ChannelId, BlockNumber)>,
     /// Numbers of which a second header is certified.
     pub(crate) equivocated: BTreeSet<(ChannelId, BlockNumber)>,
     /// Blocks that were scripted, by channel, and how many of them are released.
@@ -231,9 +233,10 @@ impl World {
         }
         let mut block: Block = chain.block(BlockNumber::new(number))?.to_block();
         let Some(through) = stream.through else {
-            if fault == SourceFault::Equivocates(number) {
-                block.header = chain.rival_of(BlockNumber::new(number))?;
-                self.orderers.equivocated.insert((key.1, BlockNumber::new(number)));
+            let forked = (key.1, BlockNumber::new(number));
+            if fault == SourceFault::Equivocates(number) || self.orderers.forks.contains(&forked) {
+                block.header = chain.rival_of(forked.1)?;
+                self.orderers.equivocated.insert(forked);
             }
             return Some(FeedItem::Header(block));
         };

@@ -10,12 +10,11 @@
 //! ```
 //!
 //! Reading order: `world`, `builder`, `node`, `step`; `connections` with `links`; `disk`, `feeds`;
-//! `checks`; `liars`; `swarm`, `changes`.
+//! `checks`; `liars`; `swarm`.
 
 pub mod builder;
 mod certificates;
 mod chain;
-mod changes;
 pub mod checks;
 mod clock;
 mod connections;

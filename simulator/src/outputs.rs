@@ -139,7 +139,7 @@ impl World {
                     accusations::on_offence(node, accused, offence, &self.liars)?;
                 }
             }
-            Event::MemberQuarantined { member, .. } => {
+            Event::MemberQuarantined { member, .. } if !self.liars.contains(&node) => {
                 // Who refuses it hears it no more, and it hears them no more.
                 self.node_of(*member).into_iter().for_each(|it| self.checks.evictions.set_outcast(it));
             }

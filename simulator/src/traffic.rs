@@ -22,6 +22,7 @@ pub struct Count {
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     sent: BTreeMap<&'static str, Count>,
+    lies: Count,
     lost: u64,
     refused: u64,
 }
@@ -53,6 +54,13 @@ impl Traffic {
         count.bytes += bytes as u64;
     }
 
+    /// A liar's frame, as it goes over the wire.
+    pub(crate) fn count_lie(&mut self, kind: &'static str, bytes: usize) {
+        self.lies.frames += 1;
+        self.lies.bytes += bytes as u64;
+        self.count_sent(kind, bytes);
+    }
+
     pub(crate) fn count_lost(&mut self) {
         self.lost += 1;
     }
@@ -77,6 +85,12 @@ impl Traffic {
             frames: sum.frames + count.frames,
             bytes: sum.bytes + count.bytes,
         })
+    }
+
+    /// What was sent of all kinds by who is no liar.
+    pub fn of_honest(&self) -> Count {
+        let Count { frames, bytes } = self.total();
+        Count { frames: frames - self.lies.frames, bytes: bytes - self.lies.bytes }
     }
 
     /// Frames that a link lost.

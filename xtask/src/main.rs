@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Kill(arguments) => kill::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Membership(arguments) => membership::run(&arguments).map(|()| ExitCode::SUCCESS),
-        Command::Swarm(arguments) => swarm::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Swarm(arguments) => swarm::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -25,8 +25,8 @@ pub(crate) struct Evictions {
     /// Partitions: the group of each node.
     cuts: Vec<(Span, Vec<usize>)>,
     wild_clocks: BTreeSet<NodeId>,
-    /// Nodes whose certificate expires or is revoked, and liars that somebody has quarantined: others end
-    /// their sessions with them at that time.
+    /// Nodes whose certificate expires or is revoked, and liars: others end their sessions with them, and what
+    /// liars send is not what their processes meant to say.
     outcasts: BTreeSet<NodeId>,
 }
 
@@ -81,8 +81,8 @@ impl Evictions {
         };
     }
 
-    /// From now on others may refuse this node, for its certificate or its offences, and it sees them fall
-    /// silent then.
+    /// From now on others may refuse this node, for its certificate or its offences, or not hear it, and it
+    /// sees them fall silent then.
     pub(crate) fn set_outcast(&mut self, node: NodeId) {
         self.outcasts.insert(node);
     }
@@ -100,11 +100,7 @@ impl Evictions {
             return Ok(());
         }
         let unreachable_in = |window| self.unreachable_in(by, subject, (at, window));
-        let own_pauses = self.paused.get(&by).into_iter().flatten();
-        let own_pauses: Duration =
-            own_pauses.map(|(since, until)| overlap(at, silent_for, (*since, *until))).sum();
-        let window = silent_for + own_pauses;
-        let (mute, cut) = unreachable_in(window);
+        let (mute, cut) = unreachable_in(self.awake_window(by, at, silent_for));
         let (mute_last, cut_last) = unreachable_in(QUESTION);
         match reason {
             EvictionReason::Silence if silent_for < expiry => refused(format!("the expiry is {expiry:?}")),
@@ -124,6 +120,15 @@ impl Evictions {
 }
 
 impl Evictions {
+    /// The time in which a judge was awake for so long.
+    fn awake_window(&self, by: NodeId, at: Duration, awake: Duration) -> Duration {
+        let pauses = self.paused.get(&by).into_iter().flatten().rev();
+        pauses.fold(awake, |window, (since, until)| match *until + window > at {
+            true => window + (*until - *since),
+            false => window,
+        })
+    }
+
     /// For how much of a window a subject could not speak at all, and not to this judge.
     fn unreachable_in(
         &self,
@@ -199,6 +204,19 @@ mod tests {
         assert!(checks.on_evicted(NodeId(0), NodeId(1), &refused).is_err());
         checks.gone(NodeId(1), seconds(98));
         assert!(checks.on_evicted(NodeId(0), NodeId(1), &refused).is_ok());
+    }
+
+    #[test]
+    fn who_was_down_before_the_judge_paused_is_evicted_rightly_when_that_wakes() {
+        let mut checks = Evictions::default();
+        checks.gone(NodeId(1), seconds(58));
+        checks.back(NodeId(1), seconds(63));
+        checks.gone(NodeId(0), seconds(60));
+        checks.woke(NodeId(0), seconds(60), seconds(100));
+        let refused = Judgement { silent_for: seconds(3), reason: EvictionReason::Refused, ..SILENCE };
+
+        assert!(checks.on_evicted(NodeId(0), NodeId(1), &refused).is_ok());
+        assert!(checks.on_evicted(NodeId(0), NodeId(2), &refused).is_err());
     }
 
     #[test]

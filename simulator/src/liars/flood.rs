@@ -45,6 +45,7 @@ impl World {
     /// Begins a flood.
     pub fn flood(&mut self, flood: Flood) {
         self.liars.insert(flood.from);
+        self.checks.evictions.set_outcast(flood.from);
         self.queue.push(self.now, Scheduled::Flood { flood: self.floods.len(), count: 0 });
         self.floods.push(flood);
     }

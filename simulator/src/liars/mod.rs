@@ -10,11 +10,15 @@ mod delays;
 mod early_completes;
 mod eclipse;
 mod false_announcements;
+mod false_conflicts;
 mod false_heights;
+mod false_marks;
 mod flood;
 mod foreign_certificates;
 mod forgery;
 mod outsider;
+mod replays;
+mod slander;
 mod towards;
 mod withholding;
 mod wrong_ranges;
@@ -25,10 +29,14 @@ pub use delays::Delays;
 pub use early_completes::EarlyCompletes;
 pub use eclipse::Eclipse;
 pub use false_announcements::FalseAnnouncements;
+pub use false_conflicts::FalseConflicts;
 pub use false_heights::FalseHeights;
+pub use false_marks::FalseMarks;
 pub use flood::{Deed, Flood};
 pub use foreign_certificates::ForeignCertificates;
 pub use outsider::everything_about;
+pub use replays::Replays;
+pub use slander::Slander;
 pub use towards::Towards;
 pub use withholding::Withholding;
 pub use wrong_ranges::{RangeLie, WrongRanges};
@@ -100,6 +108,8 @@ impl World {
     /// From now on a node commits this crime too.
     pub fn make_liar(&mut self, node: NodeId, crime: impl Crime + 'static) {
         self.liars.insert(node);
+        // It may keep others from hearing it, and itself from being answered.
+        self.checks.evictions.set_outcast(node);
         self.crimes.entry(node).or_default().push(Box::new(crime));
     }
 
@@ -116,6 +126,7 @@ impl World {
     /// The node's process hears no answers from now on: it would not know the questions asked in its name.
     pub fn deafen(&mut self, node: NodeId) {
         self.liars.insert(node);
+        self.checks.evictions.set_outcast(node);
         self.deaf.insert(node);
     }
 
@@ -142,7 +153,7 @@ impl World {
             lies = lies.into_iter().flat_map(of_crime).collect();
         }
         for Lie { frame, after } in lies {
-            self.traffic.count_sent(Peek::at(&frame).kind, frame.len());
+            self.traffic.count_lie(Peek::at(&frame).kind, frame.len());
             let lane = lane_of(&frame, sent.lane);
             if after.is_zero() {
                 self.put_on_wire(connection, from, lane, frame);

@@ -1,0 +1,141 @@
+//! Membership against slander: a world of 16 to 32 peers that loses a tenth of its frames, a third of which
+//! says of the others that they are gone, silent, older, newer, or two, and keeps back what they say. Whoever
+//! is evicted must have been gone. Half an hour of virtual time for each seed, so that a long campaign goes
+//! in parts.
+
+use super::crime_kind::CrimeKind;
+use super::lies::Circumstances;
+use crate::checks::Failure;
+use crate::links::LinkSettings;
+use crate::node::NodeId;
+use crate::random::Random;
+use crate::world::World;
+use ledgercast_crypto::Digest;
+use ledgercast_protocol::Event;
+use std::time::Duration;
+
+/// Virtual time of one seed.
+pub const LASTS: Duration = Duration::from_secs(1_800);
+const LOSS_PERCENT: u32 = 10;
+
+/// What a slanderer may do, one or two of it.
+const CRIMES: [&str; 12] = [
+    "slander-questions",
+    "slander-ticks",
+    "slander-leaves",
+    "slander-alives",
+    "slander-conflicts",
+    "replays",
+    "false-marks",
+    "false-conflicts",
+    "wild-alives",
+    "alives-withheld",
+    "alives-late",
+    "eclipse",
+];
+
+/// What a run without a false eviction did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Virtual time.
+    pub simulated: Duration,
+    /// Peers, liars among them.
+    pub peers: usize,
+    /// Liars.
+    pub liars: usize,
+    /// Inputs that peers handled.
+    pub events: u64,
+    /// Evictions that honest peers told of: of liars, and of the one that was down.
+    pub evictions: u64,
+    /// Offences that honest peers told of; each is a liar's.
+    pub accusations: u64,
+    /// The hash over all events.
+    pub trace: Digest,
+}
+
+impl Report {
+    /// Simulated time of all peers together.
+    pub fn node_hours(&self) -> f64 {
+        self.simulated.as_secs_f64() * self.peers as f64 / 3600.0
+    }
+}
+
+/// Runs one seed. One honest peer is killed and started again on the way, so that judgements are needed.
+///
+/// # Errors
+/// [`Failure`] when an invariant breaks: a false eviction, an honest peer accused.
+pub fn run(seed: u64) -> Result<Report, Failure> {
+    let mut random = Random::new(seed, 103);
+    let orgs = 1 + random.index(4);
+    let peers = 16 + random.index(17);
+    let sizes: Vec<usize> = (0..orgs).map(|org| (peers + orgs - 1 - org) / orgs).collect();
+    let links = LinkSettings::lan().with_loss_percent(LOSS_PERCENT);
+    let mut world = World::builder(seed)
+        .orgs(&sizes)
+        .channel("trade", &(0..orgs).collect::<Vec<_>>())
+        .links(links)
+        .build()?;
+    let liars = slanderers(&mut world, &mut random);
+    let honest: Vec<NodeId> = world.node_ids().filter(|node| !liars.contains(node)).collect();
+
+    let killed = honest[random.index(honest.len())];
+    let (at, down) = (random.up_to(LASTS / 2), random.up_to(Duration::from_secs(120)));
+    world.run_for(at)?;
+    world.crash(killed);
+    world.run_for(down)?;
+    world.restart(killed)?;
+    world.run_for(LASTS.saturating_sub(at + down))?;
+
+    let count = |is_meant: fn(&Event) -> bool| -> u64 {
+        let events = honest.iter().flat_map(|node| world.events(*node));
+        events.filter(|(_, event)| is_meant(event)).count() as u64
+    };
+    Ok(Report {
+        simulated: world.now(),
+        peers,
+        liars: liars.len(),
+        events: world.event_count(),
+        evictions: count(|event| matches!(event, Event::MemberEvicted { .. })),
+        accusations: count(|event| matches!(event, Event::Offence { .. })),
+        trace: world.trace_hash(),
+    })
+}
+
+/// A third of all, none of them the first of an org: everybody has one honest contact.
+fn slanderers(world: &mut World, random: &mut Random) -> Vec<NodeId> {
+    let firsts: Vec<NodeId> = (0..world.orgs.len()).map(|org| world.peer(org, 0)).collect();
+    let mut nodes: Vec<NodeId> = world.node_ids().filter(|node| !firsts.contains(node)).collect();
+    random.shuffle(&mut nodes);
+    nodes.truncate(world.nodes.len() / 3);
+    let liars = nodes;
+    let honest: Vec<NodeId> = world.node_ids().filter(|node| !liars.contains(node)).collect();
+    for liar in &liars {
+        let circumstances = Circumstances {
+            liar: *liar,
+            victims: None,
+            liars: &liars,
+            honest: &honest,
+            known: honest.clone(),
+            own: Vec::new(),
+            foreign: Vec::new(),
+            until: Duration::MAX,
+        };
+        for _ in 0..=random.index(2) {
+            let crime: CrimeKind = CRIMES[random.index(CRIMES.len())].parse().expect("it is in the list");
+            circumstances.commit(world, crime);
+        }
+    }
+    liars
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_crime_of_the_list_is_one() {
+        for name in CRIMES {
+            assert!(name.parse::<CrimeKind>().is_ok(), "{name}");
+        }
+    }
+}
