@@ -15,8 +15,10 @@ mod membership;
 mod recovery;
 mod robustness;
 mod sessions;
+mod slander;
 mod standing;
 mod swarm;
+mod worst_mix;
 
 use ledgercast_simulator::{Failure, NodeId};
 use std::time::Duration;

@@ -149,7 +149,7 @@ fn run_plan(seed: u64) -> Line {
 }
 
 fn run_slander(seed: u64) -> Line {
-    let outcome = catch_unwind(|| slander::run(seed));
+    let outcome = catch_unwind(|| slander::run(seed, slander::LASTS));
     let line = Line { seed, plan: format!("slander seed={seed}"), ..Line::default() };
     match outcome {
         Err(_) => Line { failure: Some("a panic, see above".to_owned()), ..line },

@@ -14,7 +14,7 @@ use ledgercast_crypto::Digest;
 use ledgercast_protocol::Event;
 use std::time::Duration;
 
-/// Virtual time of one seed.
+/// Virtual time of one seed of the campaign.
 pub const LASTS: Duration = Duration::from_secs(1_800);
 const LOSS_PERCENT: u32 = 10;
 
@@ -60,11 +60,11 @@ impl Report {
     }
 }
 
-/// Runs one seed. One honest peer is killed and started again on the way, so that judgements are needed.
+/// Runs one seed for so long. One honest peer is killed and started again on the way, so that judgements are needed.
 ///
 /// # Errors
 /// [`Failure`] when an invariant breaks: a false eviction, an honest peer accused.
-pub fn run(seed: u64) -> Result<Report, Failure> {
+pub fn run(seed: u64, lasts: Duration) -> Result<Report, Failure> {
     let mut random = Random::new(seed, 103);
     let orgs = 1 + random.index(4);
     let peers = 16 + random.index(17);
@@ -79,12 +79,12 @@ pub fn run(seed: u64) -> Result<Report, Failure> {
     let honest: Vec<NodeId> = world.node_ids().filter(|node| !liars.contains(node)).collect();
 
     let killed = honest[random.index(honest.len())];
-    let (at, down) = (random.up_to(LASTS / 2), random.up_to(Duration::from_secs(120)));
+    let (at, down) = (random.up_to(lasts / 2), random.up_to(lasts / 15));
     world.run_for(at)?;
     world.crash(killed);
     world.run_for(down)?;
     world.restart(killed)?;
-    world.run_for(LASTS.saturating_sub(at + down))?;
+    world.run_for(lasts.saturating_sub(at + down))?;
 
     let count = |is_meant: fn(&Event) -> bool| -> u64 {
         let events = honest.iter().flat_map(|node| world.events(*node));
