@@ -4,7 +4,7 @@
 use crate::{Outcome, seconds};
 use ledgercast_simulator::swarm::slander;
 
-/// A1 to A6, all that can be said of others; that no eviction is false, the simulator checks at each
+/// A1, A2, A3, A4, A5: all that can be said of others; that no eviction is false, the simulator checks
 #[test]
 fn nobody_is_evicted_for_what_a_third_says_while_a_tenth_of_all_frames_is_lost() -> Outcome {
     let (mut evictions, mut accusations) = (0, 0);

@@ -70,6 +70,33 @@ fn fifty_peers_with_loss_a_partition_a_crash_a_pause_and_updates_keep_every_inva
     Ok(())
 }
 
+/// Plans that failed once, as small as they could be made: seeds 1205, 1329, 2188 and 2232
+#[test]
+fn an_org_that_is_removed_and_added_again_goes_on_with_the_next_block() -> Outcome {
+    for line in [
+        "seed=1205 orgs=1,1 channels=0+1 blocks=1 payload=1000 pause=387 latency=36533 \
+         updates=org0@40857:0,org0@43878:0",
+        "seed=1329 orgs=1,3 channels=0+1 blocks=23 payload=1000 pause=320 latency=13798 loss=8 \
+         updates=org1@53153:0,org1@54258:0",
+        "seed=2188 orgs=1,1 channels=0+1 blocks=1 payload=1000 pause=583 latency=9194 \
+         updates=org0@26221:0,org0@49275:0",
+        "seed=2232 orgs=3,1 channels=0+1 blocks=1 payload=1000 pause=255 latency=1238 \
+         updates=org0@16835:0,org0@44642:0",
+    ] {
+        swarm::run(&plan(line))?;
+    }
+    Ok(())
+}
+
+/// A liar names a member of an org to one of another org, which must not know of it; seed 2316
+#[test]
+fn who_is_told_of_a_stranger_by_a_liar_names_it_to_nobody_but_that_liar() -> Outcome {
+    swarm::run(&plan(
+        "seed=2316 orgs=1,2,1 channels=0+1,1+2 blocks=1 payload=1000 pause=670 liars=1.1:slander-conflicts",
+    ))?;
+    Ok(())
+}
+
 /// A15
 #[test]
 fn where_orderers_fork_one_channel_all_its_members_halt_with_the_evidence_and_the_other_goes_on() -> Outcome {

@@ -1,4 +1,4 @@
-//! The worst that a search found a third of sixteen peers to do together: A8 to A11, A17, A18. Found with
+//! The worst that a search found a third of sixteen peers to do together. Found with
 //! `cargo xtask swarm --worst-mix`; `docs/threat-model.md` says with which budget, and what it costs.
 
 use crate::{Outcome, millis};
@@ -17,6 +17,7 @@ fn costs(mix: &str) -> Result<(Cost, Cost), ledgercast_simulator::Failure> {
     Ok(costs)
 }
 
+/// A8, A9, A11, A23
 #[test]
 fn under_the_worst_mix_found_for_delays_every_honest_peer_gets_every_block() -> Outcome {
     let (cost, honest) = costs(DELAYS)?;
@@ -26,6 +27,7 @@ fn under_the_worst_mix_found_for_delays_every_honest_peer_gets_every_block() -> 
     Ok(())
 }
 
+/// A2, A9, A11, A18
 #[test]
 fn under_the_worst_mix_found_for_bytes_every_honest_peer_gets_every_block() -> Outcome {
     let (cost, honest) = costs(BYTES)?;

@@ -7,7 +7,7 @@ use crate::repeat;
 use ledgercast_simulator::swarm::{self, Plan, slander};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A campaign by name, and what one seed of it is.
@@ -66,9 +66,10 @@ fn run_seeds(
     jobs: usize,
     record: Record,
 ) -> Result<Record, String> {
-    let minutes = arguments.minutes.filter(|minutes| (0.0..1e6).contains(minutes));
+    let minutes = arguments.minutes.map(|minutes| Duration::try_from_secs_f64(minutes * 60.0));
+    let minutes = minutes.transpose().map_err(|error| format!("--minutes: {error}"))?;
     let limits = Limits {
-        until: minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(minutes * 60.0)),
+        until: minutes.and_then(|minutes| Instant::now().checked_add(minutes)),
         node_hours: arguments.node_hours.unwrap_or(f64::INFINITY),
         end: match arguments.node_hours {
             Some(_) => u64::MAX,
@@ -82,9 +83,9 @@ fn run_seeds(
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some(seed) = begin(&limits, &state, &next) {
-                    let started = Instant::now();
+                    let before = thread_time();
                     let mut line = (campaign.run)(seed);
-                    line.wall = started.elapsed();
+                    line.cpu = thread_time().saturating_sub(before);
                     print_line(&line);
                     if line.failure.is_some() && campaign.name == SWARM.name {
                         repeat::minimise(&line.plan, arguments.minimise_runs);
@@ -100,6 +101,14 @@ fn run_seeds(
     });
     let (record, outcome) = state.into_inner().unwrap_or_else(PoisonError::into_inner);
     outcome.map(|()| record)
+}
+
+/// The time of a processor that this thread has had. Linux tells; elsewhere it is the time that has passed.
+fn thread_time() -> Duration {
+    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.and_then(|told| told.split_whitespace().next()?.parse().ok());
+    nanos.map_or_else(|| STARTED.elapsed(), Duration::from_nanos)
 }
 
 /// The next seed, unless a limit is reached or the record cannot be written.
@@ -173,11 +182,11 @@ fn print_line(line: &Line) {
         return;
     }
     println!(
-        "seed {}: passed, {:.0} s simulated in {:.1} s, {} liars, {} events, {} deliveries, {} updates, \
-         {} halted, {} evictions, calm to tip {:.1} s, trace {}",
+        "seed {}: passed, {:.0} s simulated in {:.1} s of a processor, {} liars, {} events, {} deliveries, \
+         {} updates, {} halted, {} evictions, calm to tip {:.1} s, trace {}",
         line.seed,
         line.simulated.as_secs_f64(),
-        line.wall.as_secs_f64(),
+        line.cpu.as_secs_f64(),
         line.liars,
         line.events,
         line.deliveries,
@@ -193,7 +202,7 @@ fn print_totals(what: &str, lines: &[Line], wall: Option<Duration>) {
     let sum = |of: fn(&Line) -> u64| lines.iter().map(of).sum::<u64>();
     let failed = lines.iter().filter(|line| line.failure.is_some()).count();
     let simulated: f64 = lines.iter().map(|line| line.simulated.as_secs_f64()).sum();
-    let busy: f64 = lines.iter().map(|line| line.wall.as_secs_f64()).sum::<f64>().max(f64::EPSILON);
+    let busy: f64 = lines.iter().map(|line| line.cpu.as_secs_f64()).sum::<f64>().max(f64::EPSILON);
     let node_hours: f64 = lines.iter().map(|line| line.node_hours).sum();
     let slowest = lines.iter().map(|line| line.recovery).max().unwrap_or_default();
     println!();
@@ -211,7 +220,7 @@ fn print_totals(what: &str, lines: &[Line], wall: Option<Duration>) {
     );
     println!(
         "    {simulated:.0} s simulated, {node_hours:.1} node-hours, slowest recovery {:.1} s; for each \
-         second of a job: {:.0} events, {:.1} s simulated, {:.3} node-hours",
+         second of a processor: {:.0} events, {:.1} s simulated, {:.3} node-hours",
         slowest.as_secs_f64(),
         sum(|line| line.events) as f64 / busy,
         simulated / busy,

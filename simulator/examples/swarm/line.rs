@@ -14,7 +14,8 @@ pub(crate) struct Line {
     pub(crate) simulated: Duration,
     /// Simulated time of all peers together.
     pub(crate) node_hours: f64,
-    pub(crate) wall: Duration,
+    /// Time of a processor that it cost.
+    pub(crate) cpu: Duration,
     pub(crate) events: u64,
     pub(crate) deliveries: u64,
     pub(crate) liars: u64,
@@ -38,7 +39,7 @@ impl Line {
             "plan": self.plan,
             "simulated_s": self.simulated.as_secs_f64(),
             "node_hours": self.node_hours,
-            "wall_s": self.wall.as_secs_f64(),
+            "cpu_s": self.cpu.as_secs_f64(),
             "events": self.events,
             "deliveries": self.deliveries,
             "liars": self.liars,
@@ -61,7 +62,7 @@ impl Line {
             plan: value["plan"].as_str()?.to_owned(),
             simulated: time("simulated_s")?,
             node_hours: value["node_hours"].as_f64()?,
-            wall: time("wall_s")?,
+            cpu: time("cpu_s")?,
             events: count("events")?,
             deliveries: count("deliveries")?,
             liars: count("liars")?,
