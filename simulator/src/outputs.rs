@@ -52,7 +52,7 @@ impl World {
         Ok(())
     }
 
-    fn share_anything(&self, one: NodeId, other: NodeId) -> bool {
+    pub(crate) fn share_anything(&self, one: NodeId, other: NodeId) -> bool {
         self.nodes[one.0].org == self.nodes[other.0].org || self.checks.isolation.share(one, other)
     }
 

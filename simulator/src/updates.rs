@@ -75,7 +75,17 @@ impl World {
             })
         };
         let entitled: BTreeSet<NodeId> = self.node_ids().filter(is_entitled).collect();
+        let pairs: Vec<(NodeId, NodeId)> = self
+            .node_ids()
+            .flat_map(|one| (0..one.0).map(move |other| (one, NodeId(other))))
+            .filter(|(one, other)| !self.share_anything(*one, *other))
+            .collect();
         self.checks.isolation.updated(channel, number, entitled);
+        for (one, other) in pairs {
+            if self.share_anything(one, other) {
+                self.checks.evictions.meet(one, other, self.now);
+            }
+        }
         self.queue.push(self.now, Scheduled::Release(channel));
     }
 

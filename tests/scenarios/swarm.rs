@@ -97,6 +97,16 @@ fn who_is_told_of_a_stranger_by_a_liar_names_it_to_nobody_but_that_liar() -> Out
     Ok(())
 }
 
+/// Who waits to be added takes readers of the channel for members that owe it alives; seed 11001
+#[test]
+fn who_waited_to_be_added_may_have_evicted_those_who_owed_it_nothing() -> Outcome {
+    swarm::run(&plan(
+        "seed=11001 orgs=1,1,2 channels=0+1+2,0+1 blocks=1 payload=1000 pause=316 latency=36905 \
+         updates=org1@22438:0,org2@45972:1",
+    ))?;
+    Ok(())
+}
+
 /// A15
 #[test]
 fn where_orderers_fork_one_channel_all_its_members_halt_with_the_evidence_and_the_other_goes_on() -> Outcome {

@@ -24,6 +24,8 @@ pub(crate) struct Evictions {
     paused: BTreeMap<NodeId, Vec<(Duration, Duration)>>,
     /// Partitions: the group of each node.
     cuts: Vec<(Span, Vec<usize>)>,
+    /// Since when two nodes share an org or channel, where that was not so from the start.
+    met: BTreeMap<(NodeId, NodeId), Duration>,
     wild_clocks: BTreeSet<NodeId>,
     /// Nodes whose certificate expires or is revoked, and liars: others end their sessions with them, and what
     /// liars send is not what their processes meant to say.
@@ -72,6 +74,11 @@ impl Evictions {
         }
     }
 
+    /// From now on two nodes owe each other alives that did not before.
+    pub(crate) fn meet(&mut self, one: NodeId, other: NodeId, at: Duration) {
+        self.met.insert((one.min(other), one.max(other)), at);
+    }
+
     /// From now on nobody is bound to believe this node's alives, and its own judgement of others' is still
     /// checked.
     pub(crate) fn set_wild_clock(&mut self, node: NodeId, is_wild: bool) {
@@ -100,10 +107,14 @@ impl Evictions {
             return Ok(());
         }
         let unreachable_in = |window| self.unreachable_in(by, subject, (at, window));
-        let (mute, cut) = unreachable_in(self.awake_window(by, at, silent_for));
+        let window = self.awake_window(by, at, silent_for);
+        let met = self.met.get(&(by.min(subject), by.max(subject))).copied().unwrap_or_default();
+        let (mute, cut) = unreachable_in(window);
         let (mute_last, cut_last) = unreachable_in(QUESTION);
         match reason {
             EvictionReason::Silence if silent_for < expiry => refused(format!("the expiry is {expiry:?}")),
+            // Who did not owe it anything all that time was not heard: a newcomer cannot know that.
+            EvictionReason::Silence if met + window > at && !met.is_zero() => Ok(()),
             EvictionReason::Silence if mute + cut < silent_for / 4 => {
                 refused(format!("it was mute for {mute:?} and cut off for {cut:?}"))
             }
@@ -194,6 +205,17 @@ mod tests {
         assert!(checks.on_evicted(NodeId(0), NodeId(1), &SILENCE).is_err());
         let not_yet_connected = Judgement { connected_since: None, ..SILENCE };
         assert!(checks.on_evicted(NodeId(0), NodeId(1), &not_yet_connected).is_ok());
+    }
+
+    #[test]
+    fn who_owed_nothing_for_a_part_of_the_time_is_evicted_rightly_and_later_falsely() {
+        let mut checks = Evictions::default();
+        checks.meet(NodeId(1), NodeId(0), seconds(90));
+
+        assert!(checks.on_evicted(NodeId(0), NodeId(1), &SILENCE).is_ok());
+        assert!(checks.on_evicted(NodeId(0), NodeId(2), &SILENCE).is_err());
+        let later = Judgement { at: seconds(120), ..SILENCE };
+        assert!(checks.on_evicted(NodeId(0), NodeId(1), &later).is_err());
     }
 
     #[test]
