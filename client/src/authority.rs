@@ -153,10 +153,10 @@ impl OrgAuthority {
 }
 
 impl OrgAuthority {
-    /// Certifies a member's keys anew, with the same name, role, unit and hosts, and puts the certificates in the
-    /// place of the old ones. A running process takes up the member's, and needs a start for that of its TLS
-    /// pair; a pair of another CA stays. The member stays the same. Returns the member's certificate, and
-    /// whether the TLS pair is renewed.
+    /// Certifies a member's keys anew, with the same name, role, unit and hosts, and puts the certificates in
+    /// the place of the old ones. A running process takes up the member's, and needs a start for that of its
+    /// TLS pair; a pair of another CA stays. The member stays the same. Returns the member's certificate,
+    /// and whether the TLS pair is renewed.
     ///
     /// # Errors
     /// [`AuthorityError`] names the cause; the member's old certificate stays.

@@ -31,8 +31,8 @@ pub(super) struct Renew {
     /// Folder that `crypto ca create` wrote
     #[arg(long, value_name = "DIR")]
     ca: PathBuf,
-    /// The member's home; its certificates are replaced, its keys stay. A running process takes up the member's
-    /// certificate by itself, and that of its TLS pair with its next start
+    /// The member's home; its certificates are replaced, its keys stay. A running process takes up the
+    /// member's certificate by itself, and that of its TLS pair with its next start
     #[arg(long, value_name = "DIR")]
     home: PathBuf,
     /// How long the certificate is valid

@@ -6,7 +6,7 @@ use ledgercast_crypto::Identity;
 use ledgercast_crypto::Role;
 
 impl ChannelConfig {
-    /// Whether this org's peers take part in the channel's gossip: all, or those with one of its reader units.
+    /// Whether this org's peers take part in the channel: all, or those with one of its reader units.
     pub fn is_member_org(&self, org: OrgId) -> bool {
         self.org(org).is_some_and(|org| org.is_reader)
     }

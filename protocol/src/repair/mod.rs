@@ -311,7 +311,7 @@ impl State {
         }
     }
 
-    /// A body that was left to the first leader, and that somebody of my org has, is due as if it had not been.
+    /// A body that was left to the first leader, and that somebody of my org has, is due as if it were not.
     fn end_wait_for_leader(&mut self, now: Monotonic, number: BlockNumber, context: &Context<'_>) {
         let Some(task) = self.tasks.get(&number).filter(|task| task.is_live && task.questions == 0) else {
             return;

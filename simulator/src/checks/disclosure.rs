@@ -15,8 +15,8 @@ use ledgercast_protocol::wire::proto::{self, channel_frame, frame};
 use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Kinds of channels that name nobody, and what is said to whoever has a session: what their bytes are about is
-/// for the isolation check.
+/// Kinds of channels that name nobody, and what is said to whoever has a session: what their bytes are about
+/// is for the isolation check.
 const NAMELESS: [&str; 10] = [
     "state_summary",
     "announce",

@@ -27,8 +27,8 @@ pub(crate) struct Evictions {
     /// Since when two nodes share an org or channel, where that was not so from the start.
     met: BTreeMap<(NodeId, NodeId), Duration>,
     wild_clocks: BTreeSet<NodeId>,
-    /// Nodes whose certificate expires or is revoked, and liars: others end their sessions with them, and what
-    /// liars send is not what their processes meant to say.
+    /// Nodes whose certificate expires or is revoked, and liars: others end their sessions with them, and
+    /// what liars send is not what their processes meant to say.
     outcasts: BTreeSet<NodeId>,
 }
 
