@@ -99,8 +99,8 @@ fn two_silent_peers_of_six_are_evicted_after_the_expiry_and_return_without_evict
     }
 }
 
-/// From the end of a leader's process to the next leader. A session that breaks ends its claim; one that merely
-/// ran out would take longer than this, 10 s.
+/// From the end of a leader's process to the next leader. A session that breaks ends its claim; one that
+/// merely ran out would take longer than this, 10 s.
 const NEXT_LEADER_MAX: Duration = Duration::from_secs(8);
 
 /// L4

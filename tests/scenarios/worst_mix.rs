@@ -7,8 +7,8 @@ use ledgercast_simulator::swarm::worst_mix::{self, Cost, Mix};
 /// What a push may take before it is repaired, and two questions more that liars let lapse.
 const BOUND_MILLIS: u64 = 3_200;
 
-/// What a mix costs, and what the same blocks cost the same peers when nobody lies. Each honest peer gets each
-/// block, or this fails.
+/// What a mix costs, and what the same blocks cost the same peers when nobody lies. Each honest peer gets
+/// each block, or this fails.
 fn costs(mix: &str) -> Result<(Cost, Cost), ledgercast_simulator::Failure> {
     let mix: Mix = mix.parse().expect("the line describes a mix");
     assert_eq!(mix.0.len(), worst_mix::LIARS, "a third lies");

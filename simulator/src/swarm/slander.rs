@@ -60,7 +60,8 @@ impl Report {
     }
 }
 
-/// Runs one seed for so long. One honest peer is killed and started again on the way, so that judgements are needed.
+/// Runs one seed for so long. One honest peer is killed and started again on the way, so that judgements are
+/// needed.
 ///
 /// # Errors
 /// [`Failure`] when an invariant breaks: a false eviction, an honest peer accused.
