@@ -39,12 +39,18 @@ fn is_halted(net: &Net) -> bool {
     net.nodes[0].channel.is_stopped()
 }
 
+/// A channel with so many blocks, of which its one peer has so many, and two neighbours.
+fn one_of(blocks: usize, preloaded: u64) -> (Net, [MemberId; 2]) {
+    let mut net = Net::new(1);
+    net.make_blocks(blocks, 100);
+    net.preload(0, preloaded);
+    let ghosts = net.add_ghosts();
+    (net, ghosts)
+}
+
 #[test]
 fn a_fork_that_was_first_shown_in_part_stops_the_channel_when_it_is_whole() {
-    let mut net = Net::new(1);
-    net.make_blocks(4, 100);
-    net.preload(0, 4);
-    let [liar, honest] = net.add_ghosts();
+    let (mut net, [liar, honest]) = one_of(4, 4);
     let equivocation = fork(&net, 3);
     let guilty = vec![net.chain.orderer().public()];
     let verdict = Verdict::DoubleSignature { number: BlockNumber::new(3), guilty };
@@ -63,10 +69,7 @@ fn a_fork_that_was_first_shown_in_part_stops_the_channel_when_it_is_whole() {
 
 #[test]
 fn every_further_fork_of_one_orderer_stops_the_channel_again() {
-    let mut net = Net::new(1);
-    net.make_blocks(9, 100);
-    net.preload(0, 9);
-    let [ghost, _] = net.add_ghosts();
+    let (mut net, [ghost, _]) = one_of(9, 9);
 
     for number in 1..=9 {
         show(&mut net, ghost, number);
@@ -82,10 +85,7 @@ fn every_further_fork_of_one_orderer_stops_the_channel_again() {
 
 #[test]
 fn a_channel_that_does_not_stand_still_is_not_lifted() {
-    let mut net = Net::new(1);
-    net.make_blocks(4, 100);
-    net.preload(0, 1);
-    let [ghost, _] = net.add_ghosts();
+    let (mut net, [ghost, _]) = one_of(4, 1);
     show(&mut net, ghost, 4);
 
     net.input(0, Input::LiftHalt);
@@ -124,10 +124,7 @@ fn configs_and_bodies_of_the_other_branch_go_with_a_lifted_stop() {
 
 #[test]
 fn headers_whose_verdicts_came_during_a_stop_are_taken_again_after_it() {
-    let mut net = Net::new(1);
-    net.make_blocks(4, 100);
-    net.preload(0, 1);
-    let [ghost, other] = net.add_ghosts();
+    let (mut net, [ghost, other]) = one_of(4, 1);
     for number in [2, 3] {
         push_header(&mut net, ghost, number);
     }
@@ -149,10 +146,7 @@ fn headers_whose_verdicts_came_during_a_stop_are_taken_again_after_it() {
 
 #[test]
 fn a_pool_that_is_full_during_a_stop_keeps_nobody_out_after_it() {
-    let mut net = Net::new(1);
-    net.make_blocks(3, 100);
-    net.preload(0, 2);
-    let [ghost, other] = net.add_ghosts();
+    let (mut net, [ghost, other]) = one_of(3, 2);
     show(&mut net, ghost, 1);
     assert!(is_halted(&net));
     net.is_pool_full = true;
