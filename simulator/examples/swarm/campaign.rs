@@ -4,7 +4,8 @@ use crate::arguments::Arguments;
 use crate::line::Line;
 use crate::record::Record;
 use crate::repeat;
-use ledgercast_simulator::swarm::{self, Plan, slander};
+use ledgercast_simulator::Failure;
+use ledgercast_simulator::swarm::{self, Plan, Report, slander};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -127,22 +128,33 @@ fn begin(
 }
 
 /// A panic of a state machine is a failure like any other.
-pub(crate) fn try_plan(plan: &Plan) -> Result<swarm::Report, String> {
-    match catch_unwind(AssertUnwindSafe(|| swarm::run(plan))) {
-        Ok(Ok(report)) => Ok(report),
-        Ok(Err(failure)) => Err(failure.to_string()),
+pub(crate) fn try_plan(plan: &Plan) -> Result<Report, String> {
+    attempt(|| swarm::run(plan))
+}
+
+fn attempt(run: impl FnOnce() -> Result<Report, Failure>) -> Result<Report, String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(outcome) => outcome.map_err(|failure| failure.to_string()),
         Err(_) => Err("a panic, see above".to_owned()),
     }
 }
 
 fn run_plan(seed: u64) -> Line {
     let plan = Plan::draw(seed);
-    let line = Line { seed, plan: plan.to_string(), ..Line::default() };
-    match try_plan(&plan) {
+    line(seed, plan.to_string(), try_plan(&plan))
+}
+
+fn run_slander(seed: u64) -> Line {
+    line(seed, format!("slander seed={seed}"), attempt(|| slander::run(seed, slander::LASTS)))
+}
+
+fn line(seed: u64, plan: String, outcome: Result<Report, String>) -> Line {
+    let line = Line { seed, plan, ..Line::default() };
+    match outcome {
         Err(failure) => Line { failure: Some(failure), ..line },
         Ok(report) => Line {
             simulated: report.simulated,
-            node_hours: report.simulated.as_secs_f64() * report.peers as f64 / 3600.0,
+            node_hours: report.node_hours(),
             events: report.events,
             deliveries: report.deliveries,
             liars: report.liars as u64,
@@ -151,25 +163,6 @@ fn run_plan(seed: u64) -> Line {
             halted: report.halted as u64,
             updates: report.updates,
             recovery: report.recovery,
-            trace: report.trace.short().to_string(),
-            ..line
-        },
-    }
-}
-
-fn run_slander(seed: u64) -> Line {
-    let outcome = catch_unwind(|| slander::run(seed, slander::LASTS));
-    let line = Line { seed, plan: format!("slander seed={seed}"), ..Line::default() };
-    match outcome {
-        Err(_) => Line { failure: Some("a panic, see above".to_owned()), ..line },
-        Ok(Err(failure)) => Line { failure: Some(failure.to_string()), ..line },
-        Ok(Ok(report)) => Line {
-            simulated: report.simulated,
-            node_hours: report.node_hours(),
-            events: report.events,
-            liars: report.liars as u64,
-            accusations: report.accusations,
-            evictions: report.evictions,
             trace: report.trace.short().to_string(),
             ..line
         },

@@ -3,13 +3,13 @@
 use super::draw::BEGIN;
 use super::lies::Circumstances;
 use super::plan::{Place, Plan, Update, UpdateKind};
+use super::report::Report;
 use super::steps::Step;
 use crate::checks::Failure;
 use crate::links::LinkSettings;
 use crate::node::NodeId;
 use crate::random::Random;
 use crate::world::World;
-use ledgercast_crypto::Digest;
 use ledgercast_protocol::Event;
 use ledgercast_protocol::types::ChannelId;
 use std::time::Duration;
@@ -27,35 +27,6 @@ const START_WITHIN: Duration = Duration::from_secs(2);
 const LAST_BLOCKS: u64 = 5;
 /// Between two of them, where an org may have to find its way back.
 const LAST_PAUSE: Duration = Duration::from_secs(3);
-
-/// What a run without a failure did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Virtual time.
-    pub simulated: Duration,
-    /// Peers, liars among them.
-    pub peers: usize,
-    /// Liars.
-    pub liars: usize,
-    /// Inputs that peers handled.
-    pub events: u64,
-    /// Blocks that peers delivered.
-    pub deliveries: u64,
-    /// Frames that were lost.
-    pub frames_lost: u64,
-    /// Config updates that are in force at all peers of their channel in the end.
-    pub updates: u64,
-    /// Offences that honest peers told of; each is a liar's, or the run fails.
-    pub accusations: u64,
-    /// Evictions that honest peers told of: of who was gone, or of liars.
-    pub evictions: u64,
-    /// Peers that stand still because the orderers forked the channel.
-    pub halted: usize,
-    /// From the last fault mended and the last block submitted until all were where they belong.
-    pub recovery: Duration,
-    /// The hash over all events.
-    pub trace: Digest,
-}
 
 /// A plan's world, and how far it is.
 #[derive(Debug)]

@@ -5,12 +5,12 @@
 
 use super::crime_kind::CrimeKind;
 use super::lies::Circumstances;
+use super::report::Report;
 use crate::checks::Failure;
 use crate::links::LinkSettings;
 use crate::node::NodeId;
 use crate::random::Random;
 use crate::world::World;
-use ledgercast_crypto::Digest;
 use ledgercast_protocol::Event;
 use std::time::Duration;
 
@@ -33,32 +33,6 @@ const CRIMES: [&str; 12] = [
     "alives-late",
     "eclipse",
 ];
-
-/// What a run without a false eviction did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Virtual time.
-    pub simulated: Duration,
-    /// Peers, liars among them.
-    pub peers: usize,
-    /// Liars.
-    pub liars: usize,
-    /// Inputs that peers handled.
-    pub events: u64,
-    /// Evictions that honest peers told of: of liars, and of the one that was down.
-    pub evictions: u64,
-    /// Offences that honest peers told of; each is a liar's.
-    pub accusations: u64,
-    /// The hash over all events.
-    pub trace: Digest,
-}
-
-impl Report {
-    /// Simulated time of all peers together.
-    pub fn node_hours(&self) -> f64 {
-        self.simulated.as_secs_f64() * self.peers as f64 / 3600.0
-    }
-}
 
 /// Runs one seed for so long. One honest peer is killed and started again on the way, so that judgements are
 /// needed.
@@ -96,6 +70,11 @@ pub fn run(seed: u64, lasts: Duration) -> Result<Report, Failure> {
         peers,
         liars: liars.len(),
         events: world.event_count(),
+        deliveries: world.deliveries(),
+        frames_lost: world.traffic().lost(),
+        updates: 0,
+        halted: 0,
+        recovery: Duration::ZERO,
         evictions: count(|event| matches!(event, Event::MemberEvicted { .. })),
         accusations: count(|event| matches!(event, Event::Offence { .. })),
         trace: world.trace_hash(),
